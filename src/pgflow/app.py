@@ -1,0 +1,184 @@
+"""App: the registry of tasks and the wiring of store, hooks and worker; nothing else."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, Unpack, overload
+
+from pgflow.codec import encode_arguments
+from pgflow.database import Database
+from pgflow.door import StoreDoor
+from pgflow.errors import TaskDefinitionError
+from pgflow.handle import Job
+from pgflow.hooks import Hooks
+from pgflow.ids import parse_id
+from pgflow.model import check_name
+from pgflow.settings import Settings
+from pgflow.store.admin import act
+from pgflow.task import BindingDecorator, SendKeywords, Task, TaskDecorator, TaskKeywords, TaskOptions, make_task
+from pgflow.task.sending import make_template
+from pgflow.worker.options import WorkerOptions
+from pgflow.worker.worker import Worker
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from pgflow.store.pool import Pool
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class App:
+    """The tasks of one application and the database they go through.
+
+    Settings given as keywords outrank the environment; both are read, and the database opened, on first use.
+    """
+
+    def __init__(self, name: str = "app", *, dsn: str | None = None, **settings: Any) -> None:
+        self.name = check_name("app", name)
+        self._given = {"database_url": dsn, **settings} if dsn is not None else dict(settings)
+        self._tasks: dict[str, Task[..., Any]] = {}
+        self._pool: Pool | None = None
+        self._lock = threading.RLock()
+        self.door = StoreDoor(self)
+
+    @overload
+    def task(self, function: Callable[P, R], /) -> Task[P, R]: ...
+    @overload
+    def task(self, *, bind: Literal[True], **keywords: Unpack[TaskKeywords]) -> BindingDecorator: ...
+    @overload
+    def task(self, *, bind: Literal[False] = False, **keywords: Unpack[TaskKeywords]) -> TaskDecorator: ...
+    def task(self, function: Callable[..., Any] | None = None, /, **keywords: Any) -> Any:
+        """Declare a function a task of this app; see the reference of tasks for the keywords.
+
+        Raises `TaskDefinitionError` for a function that cannot be one, an unknown keyword, or a name taken.
+        """
+        if function is not None:
+            return self._declare(function, keywords)
+        return lambda declared: self._declare(declared, keywords)
+
+    @property
+    def tasks(self) -> Mapping[str, Task[..., Any]]:
+        """The tasks declared so far, by name."""
+        return MappingProxyType(self._tasks)
+
+    @property
+    def queues(self) -> tuple[str, ...]:
+        """The queues the declared tasks go to, and `default`."""
+        return tuple(dict.fromkeys(["default", *(task.declared.queue for task in self._tasks.values())]))
+
+    def enqueue(
+        self,
+        name: str,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        **options: Unpack[SendKeywords],
+    ) -> Job[Any]:
+        """Store a job for a task by its name, declared here or elsewhere. Raises as `Task.enqueue` does."""
+        job = self._named(name, args, kwargs or {}, options)
+        return Job(self.door.put([job], options.get("conn"))[0], self.door)
+
+    async def aenqueue(
+        self,
+        name: str,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        **options: Unpack[SendKeywords],
+    ) -> Job[Any]:
+        """Store a job by its task's name, leaving the event loop free."""
+        job = self._named(name, args, kwargs or {}, options)
+        return Job((await self.door.aput([job], options.get("conn")))[0], self.door)
+
+    def job(self, job_id: object) -> Job[Any]:
+        """Give the handle of a job. Raises `JobNotFoundError` where this cannot be an id."""
+        return Job(parse_id(job_id), self.door)
+
+    def cancel(self, job_id: object, *, by: str | None = None) -> str:
+        """Cancel a job; gives `cancelled`, or `asked` where it runs and its worker has yet to hear of it.
+
+        Raises `JobNotFoundError`, or `JobStateError` where it has ended.
+        """
+        return self.pool.together(lambda run: act.cancel(run, _id_of(job_id), by=by)).result
+
+    def retry(self, job_id: object) -> None:
+        """Run a job now: a dead one once more, a scheduled or retrying one at once. Raises `JobStateError`."""
+        self.pool.together(lambda run: act.retry(run, _id_of(job_id)))
+
+    def replay(self, job_id: object, *, queue: str | None = None, run_at: datetime | None = None) -> Job[Any]:
+        """Make a new job like one that has ended, with its lineage. Raises `JobNotFoundError`, `JobStateError`."""
+        source = self.pool.run(act.source(_id_of(job_id)))
+        return Job(self.door.replay(source.new_job(self.door.ids.make(), queue=queue, run_at=run_at)), self.door)
+
+    def worker(self, *, queues: Sequence[str] | None = None, burst: bool = False, until_settled: bool = False) -> Worker:
+        """Make a worker of this app's tasks, to be run once with `await worker.run()`."""
+        chosen = queues or self.settings.queue or self.queues
+        options = WorkerOptions.of(self.settings, chosen, burst=burst, until_settled=until_settled)
+        return Worker(self.pool, self._tasks, options)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """What is set, read once. Raises `SettingsError`."""
+        return Settings.read(**self._given)
+
+    @cached_property
+    def hooks(self) -> Hooks:
+        """The plugins, loaded and configured on first use."""
+        return Hooks(self, self.settings.disabled_plugins)
+
+    @property
+    def pool(self) -> Pool:
+        """The store's connections. Raises `DatabaseUnavailableError` where the database cannot be reached."""
+        with self._lock:
+            if self._pool is None:
+                self._pool = self.database.open()
+            return self._pool
+
+    @property
+    def db(self) -> Pool:
+        """The door for a plugin's own statements: `app.db.run(statement)` and `await app.db.arun(statement)`."""
+        return self.pool
+
+    @cached_property
+    def database(self) -> Database:
+        """The database this app is told to use."""
+        return Database(self.settings)
+
+    def close(self) -> None:
+        """Close the connections, and give the embedded server back where it was used."""
+        with self._lock:
+            pool, self._pool = self._pool, None
+            if pool is not None:
+                pool.close()
+                self.database.close()
+
+    def _declare(self, function: Callable[..., Any], keywords: Mapping[str, Any]) -> Task[..., Any]:
+        task = make_task(function, self.door, keywords)
+        if task.name in self._tasks:
+            first = self._tasks[task.name].function
+            msg = f"two tasks are called {task.name}: {_place(first)} and {_place(function)}; give one a name=…"
+            raise TaskDefinitionError(msg)
+        self._tasks[task.name] = task
+        return task
+
+    def _named(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
+        task = self._tasks.get(check_name("task", name))
+        declared = task.declared if task else TaskOptions(name=name)
+        if task is not None:
+            task.check_call(args, kwargs)
+        template = make_template(declared, options)
+        return template.with_call(self.door.ids.make(), *encode_arguments(args, kwargs))
+
+
+def _id_of(job: object) -> str:
+    return job.id if isinstance(job, Job) else parse_id(job)
+
+
+def _place(function: Callable[..., Any]) -> str:
+    code = function.__code__
+    return f"{code.co_filename}:{code.co_firstlineno}"
+
+

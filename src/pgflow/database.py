@@ -1,0 +1,61 @@
+"""Which database an app uses: the one it is told, or the embedded one, said aloud."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pgflow.errors import DatabaseUnavailableError
+from pgflow.store.embedded import acquire
+from pgflow.store.migrate import migrate
+from pgflow.store.pool import Pool
+
+if TYPE_CHECKING:
+    from pgflow.settings import Settings
+    from pgflow.store.embedded import Server
+
+logger = logging.getLogger("pgflow")
+
+EMBEDDED_DIRECTORY: Final = Path(".pgflow/postgres")
+
+
+class Database:
+    """Opens the pool on first need, starting the embedded server and migrating where the settings say so."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._server: Server | None = None
+        self.embedded = settings.database_url is None
+
+    def open(self) -> Pool:
+        """Give the pool. Raises `DatabaseUnavailableError` where there is no database to use."""
+        settings = self._settings
+        pool = Pool(
+            settings.database_url or self._embedded_url(),
+            size=settings.db_max_connections,
+            acquire_seconds=settings.db_acquire_timeout_secs,
+            relaxed=settings.disable_sync_commit,
+            jit=not settings.disable_jit,
+        )
+        if settings.migrate_on_startup if settings.migrate_on_startup is not None else self.embedded:
+            migrate(pool)
+        return pool
+
+    def close(self) -> None:
+        """Give the embedded server back, where it was used."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    def _embedded_url(self) -> str:
+        if not self._settings.embedded:
+            msg = "no database: set PGFLOW_DATABASE_URL (PGFLOW_EMBEDDED=0 rules the embedded one out)"
+            raise DatabaseUnavailableError(msg)
+        if self._server is None:
+            self._server = acquire(EMBEDDED_DIRECTORY)
+            logger.warning(
+                "no PGFLOW_DATABASE_URL: using the embedded PostgreSQL in %s, for development", os.fspath(EMBEDDED_DIRECTORY)
+            )
+        return self._server.url

@@ -1,0 +1,246 @@
+"""The values that travel: what was asked, what is in hand, how it ended. Frozen, and no I/O."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from pgflow.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NAME_PATTERN: Final = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
+INT32_MAX: Final = 2**31 - 1
+
+
+class State(StrEnum):
+    """Where a job is; derived from the tables, never stored."""
+
+    QUEUED = "queued"
+    SCHEDULED = "scheduled"
+    RUNNING = "running"
+    RETRYING = "retrying"
+    SUCCEEDED = "succeeded"
+    DEAD = "dead"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+    @property
+    def is_final(self) -> bool:
+        """True where the job will not run again by itself."""
+        return self in FINAL_STATES
+
+
+FINAL_STATES: Final = frozenset({State.SUCCEEDED, State.DEAD, State.CANCELLED, State.EXPIRED})
+
+
+class OutcomeKind(StrEnum):
+    """How one hand-over of a job ended. The last four of these are a job's final states."""
+
+    FAILED = "failed"
+    SNOOZED = "snoozed"
+    RELEASED = "released"
+    LOST = "lost"
+    SUCCEEDED = "succeeded"
+    DEAD = "dead"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewJob:
+    """What is asked for, before it is stored. `args` and `kwargs` are JSON text, or None where empty.
+
+    `timeout`, `delay` and `expires_in` are seconds. `run_at` and `expires_at` are aware datetimes.
+    """
+
+    id: str
+    queue: str
+    task: str
+    args: str | None = None
+    kwargs: str | None = None
+    priority: int = 0
+    max_attempts: int = 25
+    timeout: float | None = None
+    delay: float | None = None
+    run_at: datetime | None = None
+    expires_in: float | None = None
+    expires_at: datetime | None = None
+    keep_result: bool = False
+    headers: Mapping[str, object] | None = None
+    parent_id: str | None = None
+    root_id: str | None = None
+    replay_of: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what the tables could not hold. Raises `ArgumentError` naming the field."""
+        check_name("queue", self.queue)
+        check_name("task", self.task)
+        check_integer("priority", self.priority, -INT32_MAX)
+        check_integer("max_attempts", self.max_attempts, 1)
+        for name in ("timeout", "delay", "expires_in"):
+            check_seconds(name, getattr(self, name), positive=name != "delay")
+        check_time("run_at", self.run_at)
+        check_time("expires_at", self.expires_at)
+
+    def with_call(self, job_id: str, args: str | None, kwargs: str | None) -> NewJob:
+        """Return this job under another id and with other arguments.
+
+        The other fields were checked when this one was made and are not looked at again, which makes it
+        a twentieth as dear as `dataclasses.replace`. It is also why the class has no slots.
+        """
+        job = object.__new__(NewJob)
+        job.__dict__.update(self.__dict__, id=job_id, args=args, kwargs=kwargs)
+        return job
+
+    @property
+    def payload_bytes(self) -> int:
+        """The size of the arguments as stored, in bytes of UTF-8."""
+        return len((self.args or "").encode()) + len((self.kwargs or "").encode())
+
+
+class Claimed(NamedTuple):
+    """A job in this worker's hands: one numbered attempt under one lease, as the claim returned it.
+
+    `task` is None where the entry has no job; `waited` and `age` are seconds since the entry's and the
+    job's own run_at, read when it was claimed.
+    """
+
+    lease_id: str
+    job_id: str
+    attempt: int
+    spent: int
+    suspect: bool
+    rank: int
+    queue: str
+    task: str | None
+    args: str | None
+    kwargs: str | None
+    max_attempts: int
+    timeout: float | None
+    keep_result: bool
+    expired: bool
+    cancelled: bool
+    headers: Mapping[str, object] | None
+    waited: float
+    age: float
+
+
+class Outcome(NamedTuple):
+    """How a claimed job's hand-over ended, not yet stored.
+
+    `started` and `finished` are readings of `time.monotonic()`; they travel to the database as ages.
+    `delay` is the seconds until the next run, None where there is none; `spent` is the new count;
+    `suspect` says that the next run is again one of a suspect.
+    """
+
+    job: Claimed
+    kind: OutcomeKind
+    started: float
+    finished: float
+    spent: int
+    delay: float | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    traceback: str | None = None
+    result: str | None = None
+    reason_code: str | None = None
+    suspect: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One hand-over of a job on record."""
+
+    attempt: int
+    outcome: OutcomeKind
+    worker_id: str | None
+    started_at: datetime | None
+    finished_at: datetime
+    error_code: str | None
+    error_message: str | None
+    traceback: str | None
+    next_run_at: datetime | None
+    spent: int = 0
+    result: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobRow:
+    """A job as it stands, for people and programs that look.
+
+    `attempt` is the number of the run to come, under way or last; `dataset` names the bucket it is stored in.
+    """
+
+    id: str
+    state: State
+    queue: str
+    task: str
+    args: object
+    kwargs: object
+    priority: int
+    max_attempts: int
+    attempt: int
+    spent: int
+    created_at: datetime
+    run_at: datetime
+    next_run_at: datetime | None
+    expires_at: datetime | None
+    finished_at: datetime | None
+    worker_id: str | None
+    error_code: str | None
+    error_message: str | None
+    reason_code: str | None
+    replay_of: str | None
+    root_id: str | None
+    parent_id: str | None
+    headers: Mapping[str, object] | None
+    dataset: str
+    timeout: float | None = None
+    keep_result: bool = False
+
+
+def check_name(what: str, value: object) -> str:
+    """Return a queue's, task's or worker's name. Raises `ArgumentError` where it is not one."""
+    if not isinstance(value, str) or not NAME_PATTERN.fullmatch(value):
+        msg = f"{what} {value!r} is not a name: use 1 to 128 of the characters A-Z a-z 0-9 _ . : -"
+        raise ArgumentError(msg)
+    return value
+
+
+def check_integer(what: str, value: object, least: int, most: int = INT32_MAX) -> int:
+    """Return a whole number within [least, most]. Raises `ArgumentError` otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        msg = f"{what} {value!r} must be a whole number from {least} to {most}"
+        raise ArgumentError(msg)
+    return value
+
+
+def check_seconds(what: str, value: object, *, positive: bool) -> None:
+    """Refuse a number of seconds that is no number, or out of range. Raises `ArgumentError`."""
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        msg = f"{what} {value!r} must be a number of seconds"
+        raise ArgumentError(msg)
+    if not (0 < value < INT32_MAX if positive else abs(value) < INT32_MAX):
+        msg = f"{what} {value!r} must be {'more than 0' if positive else 'a number of'} seconds, under 2**31"
+        raise ArgumentError(msg)
+
+
+def check_time(what: str, value: datetime | None) -> None:
+    """Refuse a time without an offset, or outside the years 2000 to 2199. Raises `ArgumentError`."""
+    if value is None:
+        return
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        msg = f"{what} {value!r} must be a datetime with a time zone, such as datetime.now(UTC)"
+        raise ArgumentError(msg)
+    if not EARLIEST <= value < LATEST:
+        msg = f"{what} {value.isoformat()} must lie in the years 2000 to 2199"
+        raise ArgumentError(msg)

@@ -1,0 +1,1 @@
+"""The built-in plugins, each written exactly as an outsider would write it."""

@@ -1,0 +1,238 @@
+"""Looks at jobs, dead letters, queues, workers and decisions. Changes nothing, and never reads a whole table."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from pgflow.errors import JobNotFoundError
+from pgflow.ids import parse_id
+from pgflow.model import Attempt, JobRow, OutcomeKind, State
+from pgflow.store.buckets import floor_id, span
+from pgflow.store.jobs import NIL
+from pgflow.store.statement import Statement, first_column, literal, load
+from pgflow.views import DeadGroup, DeadLetter, DecisionRow, Ending, JobFilter, Page, QueueRow, WorkerRow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from pgflow.store.admin import Run
+    from pgflow.store.statement import Query, Rows
+
+T = TypeVar("T")
+
+LOOKED_AT_ROWS: Final = 20_000
+LOOKED_AT_SECONDS: Final = 0.15
+MOST_IN_A_CHUNK: Final = 2_000
+LAST_ID: Final = "ffffffff-ffff-ffff-ffff-ffffffffffff"
+ID_SLACK: Final = timedelta(seconds=61)  # an id may be 60 s off the database's clock
+EVERYTHING: Final = JobFilter()
+
+DESCRIBE: Final = load("admin/describe")
+ATTEMPTS: Final = load("admin/attempts")
+ENDING: Final = load("admin/ending")
+DEAD_LETTERS: Final = load("admin/dead_letters")
+DEAD_LETTER: Final = load("admin/dead_letter")
+DEAD_GROUPS: Final = load("admin/dead_groups")
+QUEUES: Final = load("admin/queues")
+WORKERS: Final = load("admin/workers")
+DECISIONS: Final = load("admin/decisions")
+DECISIONS_OF_JOB: Final = load("admin/decisions_of_job")
+COUNTS: Final = load("admin/counts")
+OUTCOMES: Final = load("admin/outcomes")
+READY_IS_LONG: Final = load("admin/ready_is_long")
+NEWEST: Final = load("admin/newest_jobs")
+NEWEST_READY: Final = load("admin/newest_ready")
+NEWEST_OF: Final = {
+    State.SCHEDULED: load("admin/newest_scheduled"),
+    State.RETRYING: load("admin/newest_scheduled"),
+    State.RUNNING: load("admin/newest_leased"),
+    State.DEAD: load("admin/newest_dead"),
+}
+
+
+def describe(job_ids: Sequence[str], wanted: JobFilter = EVERYTHING) -> Statement[list[JobRow]]:
+    """Read those of these jobs that pass the filter, newest first."""
+    given = wanted.arguments.items()
+    params = {
+        "ids": literal(job_ids), "payloads": wanted.payloads, "state": wanted.state, "queue": wanted.queue,
+        "task": wanted.task, "worker": wanted.worker, "error_code": wanted.error_code, "dataset": wanted.dataset,
+        "created_after": wanted.created_after, "created_before": wanted.created_before, "text": wanted.text,
+        "arguments": json.dumps([{"path": path.split("."), "wanted": text} for path, text in given]),
+    }  # fmt: skip
+    return Statement(DESCRIBE, params, _read_jobs)
+
+
+def job(job_id: object) -> Statement[JobRow]:
+    """Read one job, arguments included. Raises `JobNotFoundError` where there is none."""
+    known = parse_id(job_id)
+    statement = describe([known], replace(EVERYTHING, payloads=True))
+    return Statement(statement.query, statement.params, lambda rows: only(_read_jobs(rows), known))
+
+
+def listing(run: Run, wanted: JobFilter = EVERYTHING) -> Page[JobRow]:
+    """List jobs, newest first, after looking at 20,000 rows or for 150 ms at most.
+
+    Where that bound ends the search, `complete` is False and `next` is how far it came.
+    """
+    source = _source(run, wanted)
+    before, after = _bounds(wanted)
+    found: list[JobRow] = []
+    looked, chunk, until = 0, wanted.limit + 1, time.monotonic() + LOOKED_AT_SECONDS
+    while True:
+        ids = run(_ids(source, before, after, chunk, wanted))
+        if ids:
+            some = run(describe(ids, wanted))
+            found.extend(some)
+        looked += len(ids)
+        if len(found) > wanted.limit:
+            page = found[: wanted.limit]
+            return Page(page, page[-1].id)
+        if len(ids) < chunk:
+            return Page(found, None)
+        before = ids[-1]
+        if looked >= LOOKED_AT_ROWS or time.monotonic() >= until:
+            return Page(found, before, complete=False)
+        chunk = min(2 * chunk, MOST_IN_A_CHUNK)
+
+
+def attempts(job_id: str) -> Statement[list[Attempt]]:
+    """Read every hand-over of a job on record, in order, the released ones too."""
+    return Statement(ATTEMPTS, {"job_id": parse_id(job_id)}, _read_attempts)
+
+
+def ending(job_id: str) -> Statement[Ending]:
+    """Ask whether a job has ended, cheaply enough to ask often. Raises `JobNotFoundError` where there is none."""
+    known = parse_id(job_id)
+    return Statement(ENDING, {"job_id": known}, lambda rows: _read_ending(only(rows, known)))
+
+
+def dead_letters(
+    *,
+    queue: str | None = None,
+    task: str | None = None,
+    reason_code: str | None = None,
+    error_code: str | None = None,
+    text: str | None = None,
+    open_only: bool = False,
+    before: tuple[datetime, str] | None = None,
+    limit: int = 100,
+) -> Statement[list[DeadLetter]]:
+    """List dead letters, newest first; `before` is the last page's last (dead_at, job_id)."""
+    dead_at, job_id = before or ("infinity", LAST_ID)
+    params = {
+        "queue": queue, "task": task, "reason_code": reason_code, "error_code": error_code, "text": text,
+        "open_only": open_only, "dead_at": dead_at, "job_id": job_id, "most": limit,
+    }  # fmt: skip
+    return Statement(DEAD_LETTERS, params, _each(DeadLetter))
+
+
+def dead_letter(job_id: str) -> Statement[DeadLetter | None]:
+    """Read the dead letter of a job; None where it has none."""
+    return Statement(DEAD_LETTER, {"job_id": parse_id(job_id)}, lambda rows: DeadLetter(*rows[0]) if rows else None)
+
+
+def dead_groups(*, queue: str | None = None, limit: int = 100) -> Statement[list[DeadGroup]]:
+    """Group the newest 20,000 open dead letters by reason, task and error, the most frequent first."""
+    return Statement(DEAD_GROUPS, {"queue": queue, "most": limit}, _each(DeadGroup))
+
+
+def queues() -> Statement[list[QueueRow]]:
+    """List every queue that has settings, entries, leases or a live worker."""
+    return Statement(QUEUES, {}, _each(QueueRow))
+
+
+def workers() -> Statement[list[WorkerRow]]:
+    """List the workers, the oldest first; one is alive for 30 s after its last heartbeat."""
+    return Statement(WORKERS, {}, _read_workers)
+
+
+def decisions(
+    *,
+    kind: str | None = None,
+    queue: str | None = None,
+    reason_code: str | None = None,
+    before: int | None = None,
+    limit: int = 100,
+) -> Statement[list[DecisionRow]]:
+    """List decisions, newest first; `before` is the last page's last id."""
+    last = 2**63 - 1 if before is None else before
+    params = {"kind": kind, "queue": queue, "reason_code": reason_code, "before": last, "most": limit}
+    return Statement(DECISIONS, params, _each(DecisionRow))
+
+
+def decisions_of(job_id: str) -> Statement[list[DecisionRow]]:
+    """Read the newest 200 decisions about one job, oldest first."""
+    return Statement(DECISIONS_OF_JOB, {"job_id": parse_id(job_id)}, _each(DecisionRow))
+
+
+def counts() -> Statement[dict[str, int]]:
+    """Count what is queued, scheduled, retrying, running and dead (open); 100,001 means more than 100,000."""
+    states = ("queued", "scheduled", "retrying", "running", "dead")
+    return Statement(COUNTS, {}, lambda rows: dict.fromkeys(states, 0) | dict(rows))
+
+
+def outcomes(seconds: float | None = None) -> Statement[dict[str, int]]:
+    """Count how hand-overs ended in the last so many seconds, to 10 s; None counts all on record."""
+    kinds = [kind.value for kind in OutcomeKind]
+    return Statement(OUTCOMES, {"seconds": seconds}, lambda rows: dict.fromkeys(kinds, 0) | dict(rows))
+
+
+def only(rows: Sequence[T], job_id: str) -> T:
+    """Give the one row there should be. Raises `JobNotFoundError` naming the job where there is none."""
+    if not rows:
+        msg = f"no job {job_id}: it was never enqueued here, or its bucket was pruned"
+        raise JobNotFoundError(msg)
+    return rows[0]
+
+
+def _source(run: Run, wanted: JobFilter) -> Query:
+    if wanted.state is State.QUEUED:
+        # where ready is long most of the newest jobs are in it, so they are found by walking those
+        long = run(Statement(READY_IS_LONG, {"queue": wanted.queue, "bound": LOOKED_AT_ROWS}, lambda rows: rows[0][0]))
+        return NEWEST if long else NEWEST_READY
+    return NEWEST if wanted.state is None else NEWEST_OF.get(wanted.state, NEWEST)
+
+
+def _bounds(wanted: JobFilter) -> tuple[str, str]:
+    before, after = [LAST_ID], [NIL]
+    if wanted.before:
+        before.append(parse_id(wanted.before))
+    if wanted.created_before:
+        before.append(floor_id(wanted.created_before + ID_SLACK))
+    if wanted.created_after:
+        after.append(floor_id(wanted.created_after - ID_SLACK))
+    held = span(wanted.dataset) if wanted.dataset else None
+    if held:
+        after.append(floor_id(held[0]))
+        before.append(floor_id(held[1]))
+    return min(before), max(after)
+
+
+def _ids(source: Query, before: str, after: str, most: int, wanted: JobFilter) -> Statement[list[str]]:
+    return Statement(source, {"before": before, "after": after, "most": most, "queue": wanted.queue}, first_column)
+
+
+def _each(kind: Callable[..., Any]) -> Callable[[Rows], list[Any]]:
+    return lambda rows: [kind(*row) for row in rows]
+
+
+def _read_jobs(rows: Rows) -> list[JobRow]:
+    # a job without a state is in no table, which `pgflow doctor` reports; no list can show it
+    return [JobRow(row[0], State(row[1]), *row[2:]) for row in rows if row[1] is not None]
+
+
+def _read_workers(rows: Rows) -> list[WorkerRow]:
+    return [WorkerRow(*row[:5], *map(tuple, row[5:7]), *row[7:]) for row in rows]
+
+
+def _read_attempts(rows: Rows) -> list[Attempt]:
+    return [Attempt(row[0], OutcomeKind(row[1]), *row[2:]) for row in rows]
+
+
+def _read_ending(row: Sequence[Any]) -> Ending:
+    return Ending(State(row[0]) if row[0] else None, *row[1:])

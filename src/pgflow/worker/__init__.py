@@ -1,0 +1,1 @@
+"""The worker: claim, run, acknowledge; and what keeps that honest."""

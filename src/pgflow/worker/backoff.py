@@ -1,0 +1,26 @@
+"""How long to wait between tries at a database that does not answer."""
+
+from __future__ import annotations
+
+import random
+from typing import Final
+
+FIRST_SECONDS: Final = 0.1
+MOST_SECONDS: Final = 5.0
+
+
+class Backoff:
+    """Doubles from 0.1 s to 5 s, each a random half to whole of that, so that a fleet does not come back at once."""
+
+    def __init__(self) -> None:
+        self.tries = 0
+
+    def seconds(self) -> float:
+        """Count a failed try; gives the seconds to wait before the next."""
+        bound = min(MOST_SECONDS, FIRST_SECONDS * 2 ** min(self.tries, 10))
+        self.tries += 1
+        return bound * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, keeps no secret
+
+    def reset(self) -> None:
+        """Start again from the shortest wait."""
+        self.tries = 0

@@ -1,0 +1,56 @@
+"""A bell wakes one sleeper, from the event loop or from any thread, on asyncio and on trio."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+import anyio
+import trio
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Bell:
+    """Rung while nobody sleeps, it wakes the next one at once: no ring is lost."""
+
+    def __init__(self) -> None:
+        self._event = anyio.Event()
+        self._rung = False
+        self._call_soon = _thread_door()
+
+    def ring(self) -> None:
+        """Wake the sleeper. Cheap to call again; only from the event loop."""
+        if not self._rung:
+            self._rung = True
+            self._event.set()
+
+    def ring_from_thread(self) -> None:
+        """Wake the sleeper from another thread. Does nothing once the loop is closed."""
+        if not self._rung:
+            with contextlib.suppress(RuntimeError):
+                self._call_soon(self.ring)
+
+    async def wait(self, seconds: float | None = None) -> bool:
+        """Sleep until rung, at most `seconds`; True where it was rung."""
+        if not self._rung:
+            with anyio.move_on_after(seconds):
+                await self._event.wait()
+        rung = self._rung
+        if rung:
+            self._event = anyio.Event()
+            self._rung = False
+        return rung
+
+
+def on_trio() -> bool:
+    """True where the running event loop is trio's."""
+    return anyio.get_cancelled_exc_class() is trio.Cancelled
+
+
+def _thread_door() -> Callable[[Callable[[], None]], object]:
+    if on_trio():
+        return trio.lowlevel.current_trio_token().run_sync_soon
+    return asyncio.get_running_loop().call_soon_threadsafe

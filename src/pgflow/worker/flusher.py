@@ -1,0 +1,100 @@
+"""Acknowledges: stores outcomes by the flush, and holds on to them while the database is away."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+
+from pgflow.errors import DatabaseUnavailableError
+from pgflow.model import Outcome, OutcomeKind
+from pgflow.store import jobs as sql
+from pgflow.worker.backoff import Backoff
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pgflow.store.pool import Pool
+    from pgflow.worker.bell import Bell
+    from pgflow.worker.hands import Hands
+
+logger = logging.getLogger("pgflow.worker")
+
+FLUSH_MOST: Final = 2_000
+
+
+class Flusher:
+    """Stores what is done; while one flush is under way the next one gathers."""
+
+    def __init__(self, pool: Pool, hands: Hands, bell: Bell, stored: Callable[[list[Outcome]], None]) -> None:
+        self._pool = pool
+        self._hands = hands
+        self._bell = bell
+        self._stored = stored
+        self.counts: Counter[str] = Counter()
+        self.dropped = 0
+
+    async def flush_for_ever(self) -> None:
+        """Store outcomes as they come."""
+        while True:
+            await self._bell.wait()
+            while outcomes := self._hands.take_done():
+                for first in range(0, len(outcomes), FLUSH_MOST):
+                    chunk = outcomes[first : first + FLUSH_MOST]
+                    over = self._hands.over(chunk)
+                    await self._store(chunk, over)
+                    self._hands.forget(over)
+                    self._stored(chunk)
+
+    async def _store(self, outcomes: list[Outcome], over: list[str]) -> None:
+        backoff = Backoff()
+        while True:
+            try:
+                dropped = await self._pool.arun(sql.finish(outcomes, over, time.monotonic()))
+            except DatabaseUnavailableError as error:
+                if not backoff.tries:
+                    logger.warning("cannot store %d outcomes: %s; trying again", len(outcomes), error)
+                await self._bell.wait(backoff.seconds())
+            except psycopg.Error as error:
+                await self._store_apart(outcomes, over, error)
+                return
+            else:
+                self._count(outcomes, dropped)
+                return
+
+    async def _store_apart(self, outcomes: list[Outcome], over: list[str], error: psycopg.Error) -> None:
+        # one outcome that cannot be stored must not keep the others out
+        if len(outcomes) > 1:
+            half = len(outcomes) // 2
+            await self._store(outcomes[:half], [])
+            await self._store(outcomes[half:], over)
+            return
+        plain = _without_details(outcomes[0], error)
+        if plain == outcomes[0]:
+            logger.error("the outcome of job %s cannot be stored, its lease will lapse: %s", plain.job.job_id, error)
+            self._hands.forget([plain.job.lease_id])
+            return
+        logger.warning("job %s: %s", plain.job.job_id, plain.error_message)
+        await self._store([plain], over)
+
+    def _count(self, outcomes: list[Outcome], dropped: set[tuple[str, int]]) -> None:
+        self.counts.update(str(outcome.kind) for outcome in outcomes)
+        if dropped:
+            self.dropped += len(dropped)
+            self.counts.subtract(str(o.kind) for o in outcomes if (o.job.job_id, o.job.attempt) in dropped)
+            logger.warning("%d outcomes came too late: another hand had ended those runs", len(dropped))
+
+
+def _without_details(outcome: Outcome, error: psycopg.Error) -> Outcome:
+    kind = OutcomeKind.FAILED if outcome.delay is not None else OutcomeKind.DEAD
+    return outcome._replace(
+        kind=kind,
+        error_code="UNKNOWN",
+        error_message=f"its {outcome.kind} outcome could not be stored: {type(error).__name__}",
+        traceback=None,
+        result=None,
+        reason_code=None if kind is OutcomeKind.FAILED else "NON_RETRYABLE",
+    )

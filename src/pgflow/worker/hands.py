@@ -1,0 +1,82 @@
+"""What this worker holds: its leases, the runs that are open under them, and the outcomes not yet stored."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from pgflow.model import Claimed, Outcome
+    from pgflow.worker.run import Run
+
+
+class Hands:
+    """Every claimed job is under one lease; a lease is over when each of its jobs has an outcome."""
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self.open: dict[Run, None] = {}
+        self.suspects: set[Run] = set()
+        self.leases: dict[str, int] = {}
+        self.done: deque[Outcome] = deque()
+        self._wake = wake
+
+    def take(self, run: Run) -> None:
+        """Take a run into hand; it is open until it is settled."""
+        self.open[run] = None
+        if run.job.suspect:
+            self.suspects.add(run)
+
+    def hold(self, jobs: Iterable[Claimed]) -> None:
+        """Note the leases that jobs were claimed under."""
+        leases = self.leases
+        for job in jobs:
+            leases[job.lease_id] = leases.get(job.lease_id, 0) + 1
+
+    def settle(self, run: Run, outcome: Outcome) -> bool:
+        """Take the first outcome of an open run; False, and nothing done, for any later one. From any thread."""
+        if self.open.pop(run, self) is self:
+            return False
+        self.suspects.discard(run)
+        self.done.append(outcome)
+        self._wake()
+        return True
+
+    def end(self, outcome: Outcome) -> None:
+        """Take the outcome of a job that never became a run."""
+        self.done.append(outcome)
+        self._wake()
+
+    def take_done(self) -> list[Outcome]:
+        """Take all outcomes that wait to be stored."""
+        return [self.done.popleft() for _ in range(len(self.done))]
+
+    def over(self, outcomes: Iterable[Outcome]) -> list[str]:
+        """Account for outcomes about to be stored; gives the leases that will then hold nothing more."""
+        leases = self.leases
+        ended = []
+        for outcome in outcomes:
+            lease = outcome.job.lease_id
+            if lease in leases:
+                leases[lease] -= 1
+                if not leases[lease]:
+                    ended.append(lease)
+        return ended
+
+    def forget(self, leases: Iterable[str]) -> None:
+        """Forget leases whose last outcome is stored."""
+        for lease in leases:
+            self.leases.pop(lease, None)
+
+    def drop_lease(self, lease: str) -> list[Run]:
+        """Forget a lease that is gone; gives its open runs, which are now nobody's."""
+        self.leases.pop(lease, None)
+        lost = [run for run in list(self.open) if run.job.lease_id == lease]
+        self.suspects.difference_update(lost)
+        return [run for run in lost if self.open.pop(run, self) is None]
+
+    @property
+    def empty(self) -> bool:
+        """True where nothing is held and nothing waits to be stored."""
+        return not (self.open or self.leases or self.done)

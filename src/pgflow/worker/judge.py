@@ -1,0 +1,111 @@
+"""Judges how a run ended: what a task returned or raised becomes an outcome."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from pgflow.classify import classify
+from pgflow.codec import clean_text, encode_value
+from pgflow.codes import DeadReason, ErrorCode
+from pgflow.errors import ArgumentError, Cancel, JobError, Retry, Snooze, TaskSignal
+from pgflow.model import Outcome, OutcomeKind
+from pgflow.retry import DELAY_MAX_SECONDS, retry_delay
+
+if TYPE_CHECKING:
+    from pgflow.worker.run import Run
+
+FRAMES_KEPT: Final = 50
+MESSAGE_BYTES: Final = 8_192
+
+
+def returned(run: Run, value: object) -> Outcome:
+    """Give the outcome of a run that returned; a result that cannot be stored fails it for good."""
+    finished = time.monotonic()
+    job = run.job
+    if not job.keep_result:
+        return Outcome(job, OutcomeKind.SUCCEEDED, run.started, finished, job.spent)
+    try:
+        result = encode_value(value, "result")
+    except ArgumentError as error:
+        return raised(run, JobError(ErrorCode.BAD_PAYLOAD, f"the result cannot be stored: {error}", retryable=False))
+    return Outcome(job, OutcomeKind.SUCCEEDED, run.started, finished, job.spent, result=result)
+
+
+def raised(run: Run, error: BaseException) -> Outcome:
+    """Give the outcome of a run that raised."""
+    finished = time.monotonic()
+    job = run.job
+    if isinstance(error, Snooze):
+        delay = _seconds(error.delay)
+        return Outcome(job, OutcomeKind.SNOOZED, run.started, finished, job.spent, delay, ErrorCode.SNOOZED, _text(error))
+    if isinstance(error, Cancel):
+        return Outcome(job, OutcomeKind.CANCELLED, run.started, finished, job.spent, None, ErrorCode.CANCELLED, _text(error))
+    if isinstance(error, Retry):
+        return _failed(run, error, ErrorCode.RETRY_ASKED, finished, retryable=True)
+    code, retryable = classify(error)
+    if not isinstance(error, JobError):
+        retryable = retryable and run.task.declared.retries(error)
+    return _failed(run, error, code, finished, retryable=retryable)
+
+
+def timed_out(run: Run) -> Outcome:
+    """Give the outcome of a run that overran its timeout."""
+    error = TimeoutError(f"ran longer than its timeout of {run.job.timeout:g} s")
+    return _failed(run, error, ErrorCode.TIMEOUT, time.monotonic(), retryable=run.task.declared.retries(error))
+
+
+def cancelled(run: Run) -> Outcome:
+    """Give the outcome of a run that someone cancelled."""
+    now = time.monotonic()
+    return Outcome(run.job, OutcomeKind.CANCELLED, run.started or now, now, run.job.spent, None, ErrorCode.CANCELLED)
+
+
+def _failed(run: Run, error: BaseException, code: str, finished: float, *, retryable: bool) -> Outcome:
+    job = run.job
+    spent = job.spent + 1
+    reason: DeadReason | None = None
+    delay: float | None = None
+    if not retryable:
+        reason = DeadReason.NON_RETRYABLE
+    elif spent >= job.max_attempts:
+        reason = DeadReason.MAX_ATTEMPTS_EXCEEDED
+    else:
+        delay = _delay(run, spent, error)
+        if delay is None:
+            reason = DeadReason.NON_RETRYABLE
+    kind = OutcomeKind.FAILED if reason is None else OutcomeKind.DEAD
+    return Outcome(job, kind, run.started, finished, spent, delay, code, _text(error), _trace(error), reason_code=reason)
+
+
+def _delay(run: Run, spent: int, error: BaseException) -> float | None:
+    if isinstance(error, Retry) and error.delay is not None:
+        return _seconds(error.delay)
+    return retry_delay(run.task.declared.retry_policy, spent, error)
+
+
+def _seconds(delay: float | timedelta) -> float:
+    seconds = delay.total_seconds() if isinstance(delay, timedelta) else float(delay)
+    return min(max(seconds, 0.0), DELAY_MAX_SECONDS) if seconds == seconds else 0.0  # noqa: PLR0124 - NaN
+
+
+def _text(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception as unreadable:  # noqa: BLE001 - a message that cannot be made must not lose the outcome
+        text = f"(its message cannot be read: {type(unreadable).__name__})"
+    if not isinstance(error, JobError | TaskSignal):
+        text = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return clean_text(text, MESSAGE_BYTES)
+
+
+def _trace(error: BaseException) -> str | None:
+    if error.__traceback__ is None or isinstance(error, TaskSignal):
+        return None
+    try:
+        lines = traceback.format_exception(error, limit=-FRAMES_KEPT)
+    except Exception:  # noqa: BLE001 - a traceback that cannot be written must not lose the outcome
+        return None
+    return clean_text("".join(lines))

@@ -1,0 +1,105 @@
+"""A lane: the slots of one kind of executor, and the backlog of claimed runs that wait for one."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+from pgflow.task import Context
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pgflow.worker.deadlines import Deadlines
+    from pgflow.worker.hands import Hands
+    from pgflow.worker.processes import Child
+    from pgflow.worker.run import Run, Verdict
+
+HORIZON_SECONDS: Final = 1.0
+SMOOTHING: Final = 0.3
+
+
+class Slot:
+    """One place where a run can be under way."""
+
+    __slots__ = ("child", "run")
+
+    def __init__(self) -> None:
+        self.run: Run | None = None
+        self.child: Child | None = None
+
+
+class Lane:
+    """What all executors share: a bounded backlog, sized by the run times seen so far."""
+
+    def __init__(self, slots: int, hands: Hands, deadlines: Deadlines, room_made: Callable[[], None]) -> None:
+        self.slots = [Slot() for _ in range(slots)]
+        self.hands = hands
+        self.deadlines = deadlines
+        self.room_made = room_made
+        self.backlog: deque[Run] = deque()
+        self.low_water = 0
+        self.mean_seconds: float | None = None
+
+    @property
+    def busy(self) -> int:
+        """How many slots have a run under way."""
+        return sum(slot.run is not None for slot in self.slots)
+
+    @property
+    def free(self) -> int:
+        """How many slots would start a run at once."""
+        return max(0, len(self.slots) - self.busy - len(self.backlog))
+
+    def room(self, batch: int) -> int:
+        """How many runs may be claimed: free slots, and what will start within a second; at most two batches."""
+        soon = 0.0 if self.mean_seconds is None else len(self.slots) * HORIZON_SECONDS / max(self.mean_seconds, 1e-6)
+        return int(min(len(self.slots) - self.busy + soon, 2 * batch)) - len(self.backlog)
+
+    def observe(self, seconds: float) -> None:
+        """Learn from the mean run time of a flush."""
+        known = self.mean_seconds
+        self.mean_seconds = seconds if known is None else known + SMOOTHING * (seconds - known)
+
+    def take_back(self) -> list[Run]:
+        """Empty the backlog; gives the runs that had not started."""
+        return [self.backlog.popleft() for _ in range(len(self.backlog))]
+
+    def put(self, runs: list[Run]) -> None:
+        """Take runs in order; those under a lease of their own go first, since they are held as started."""
+        raise NotImplementedError
+
+    def stop(self, run: Run, verdict: Verdict) -> None:
+        """Interrupt an open run; `verdict` makes its outcome."""
+        if not run.started:
+            self.hands.settle(run, verdict(run))
+            return
+        run.verdict = verdict
+        if run.context is not None:
+            run.context.cancel()
+        if run.interrupt is not None:
+            run.interrupt()
+
+
+def begin(run: Run, deadlines: Deadlines) -> None:
+    """Note that a run's code begins, and watch its deadline."""
+    run.started = time.monotonic()
+    timeout = run.job.timeout
+    if timeout is not None:
+        run.deadline = run.started + timeout
+        deadlines.watch(run)
+
+
+
+def arguments(run: Run) -> tuple[list[Any], dict[str, Any]]:
+    """Decode a run's arguments, its context first where the task asks for it. Raises `BadPayloadError`."""
+    job, task = run.job, run.task
+    args, kwargs = task.decode(job.args, job.kwargs)
+    if task.declared.bind:
+        run.context = Context(
+            task=task.name, queue=job.queue, job_id=job.job_id, attempt=job.attempt, spent=job.spent,
+            max_attempts=job.max_attempts, headers=job.headers,
+        )  # fmt: skip
+        args.insert(0, run.context)
+    return args, kwargs

@@ -1,0 +1,53 @@
+"""Decides from where in a queue the next claim reads: its head, or the mark behind the last claimed entry.
+
+While a snapshot is held, deleted entries stay in the index and a claim from the head pays for every job
+since: from 12 to 50 us a job after 240,000. Reading on from the mark keeps it at 11.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pgflow.store.jobs import HEAD
+
+if TYPE_CHECKING:
+    from pgflow.store.jobs import Mark
+
+CLAIM_SECONDS: Final = 0.0015
+HEAD_SHARE: Final = 0.1
+HEAD_EVERY_SECONDS: Final = 2.0
+ROWS_THAT_TELL: Final = 100
+
+
+class Reader:
+    """One queue's mark, and what claims from its head have cost beyond the usual."""
+
+    def __init__(self) -> None:
+        self.mark: Mark | None = None
+        self._row_seconds = 40e-6
+        self._extra = 0.0
+        self._since_head = 0.0
+        self._head_at = 0.0
+
+    def start(self, now: float) -> Mark:
+        """Say where to read from: the head, unless it is expensive and was read a short while ago."""
+        if self.mark is None or now - self._head_at > HEAD_EVERY_SECONDS:
+            return HEAD
+        return HEAD if self._since_head * HEAD_SHARE >= self._extra else self.mark
+
+    def note(self, start: Mark, seconds: float, rows: int, mark: Mark | None, now: float) -> None:
+        """Learn from a claim that read from `start` and brought `rows`."""
+        if rows >= ROWS_THAT_TELL:
+            self._row_seconds = min(self._row_seconds * 1.02, seconds / rows)
+        if start is HEAD:
+            self._head_at = now
+            self._since_head = 0.0
+            self._extra = max(0.0, seconds - 2 * (CLAIM_SECONDS + rows * self._row_seconds))
+        else:
+            self._since_head += seconds
+        if mark is not None:
+            self.mark = mark
+
+    def forget(self) -> None:
+        """Read from the head next: there was little past the mark."""
+        self.mark = None

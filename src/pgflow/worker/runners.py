@@ -1,0 +1,113 @@
+"""Runs async tasks on the event loop: a fixed number of long-lived runners, each with one cancel scope.
+
+A task per job costs 18 to 24 us, `fail_after` 11 to 17; a runner that takes the next run from a deque 1.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from contextvars import copy_context
+from typing import TYPE_CHECKING
+
+import anyio
+
+from pgflow.worker.bell import on_trio
+from pgflow.worker.judge import raised, returned
+from pgflow.worker.lane import Lane, Slot, arguments, begin
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextvars import Context as Variables
+
+    from anyio.abc import TaskGroup
+
+    from pgflow.worker.deadlines import Deadlines
+    from pgflow.worker.hands import Hands
+    from pgflow.worker.run import Run
+
+
+class AsyncLane(Lane):
+    """Slots that are runners on the event loop."""
+
+    def __init__(self, slots: int, hands: Hands, deadlines: Deadlines, room_made: Callable[[], None]) -> None:
+        super().__init__(slots, hands, deadlines, room_made)
+        self._parked: list[anyio.Event] = []
+        self._cancelled = anyio.get_cancelled_exc_class()
+        self._clean: Variables = copy_context()
+        self._group: TaskGroup | None = None
+
+    def start(self, group: TaskGroup) -> None:
+        """Start the runners."""
+        self._group = group
+        self._clean = copy_context()
+        for slot in self.slots:
+            group.start_soon(self._work, slot)
+
+    def put(self, runs: list[Run]) -> None:
+        """Take runs in order and wake as many runners."""
+        self.backlog.extend(runs)
+        for _ in range(min(len(runs), len(self._parked))):
+            self._parked.pop().set()
+
+    async def _work(self, slot: Slot) -> None:
+        # a run that sets context variables retires its runner: the next run must not see them
+        while copy_context() == self._clean:
+            with anyio.CancelScope() as scope:
+                try:
+                    await self._work_in(slot, scope)
+                except self._cancelled:
+                    if scope.cancel_called or _is_cancelled_from_outside():
+                        raise
+                    _forget_stray_cancel()
+                finally:
+                    slot.run = None
+        if self._group is not None:
+            self._clean.run(self._group.start_soon, self._work, slot)
+
+    async def _work_in(self, slot: Slot, scope: anyio.CancelScope) -> None:
+        backlog, still_open = self.backlog, self.hands.open
+        while not scope.cancel_called:
+            if not backlog:
+                event = anyio.Event()
+                self._parked.append(event)
+                await event.wait()
+                continue
+            run = backlog.popleft()
+            if len(backlog) == self.low_water:
+                self.room_made()
+            if run not in still_open:
+                continue
+            slot.run = run
+            run.interrupt = scope.cancel
+            await self._one(run, scope)
+            slot.run = None
+            if copy_context() != self._clean:
+                return
+
+    async def _one(self, run: Run, scope: anyio.CancelScope) -> None:
+        begin(run, self.deadlines)
+        try:
+            args, kwargs = arguments(run)
+            value = await run.task.function(*args, **kwargs)
+        except self._cancelled as error:
+            if scope.cancel_called or _is_cancelled_from_outside():
+                if run.verdict is not None:
+                    self.hands.settle(run, run.verdict(run))
+                raise
+            self.hands.settle(run, raised(run, error))
+        except BaseException as error:  # noqa: BLE001 - nothing a job does takes the worker down
+            self.hands.settle(run, raised(run, error) if run.verdict is None else run.verdict(run))
+        else:
+            self.hands.settle(run, returned(run, value))
+
+
+def _is_cancelled_from_outside() -> bool:
+    return anyio.current_effective_deadline() == -math.inf
+
+
+def _forget_stray_cancel() -> None:
+    # a job that cancels its own asyncio task aims at itself, not at the runner it was lent
+    task = None if on_trio() else asyncio.current_task()
+    while task is not None and task.cancelling():
+        task.uncancel()

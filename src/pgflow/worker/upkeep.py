@@ -1,0 +1,164 @@
+"""Upkeep that correctness rests on: heartbeat, reaping, promotion, buckets, and the doorbell's ear."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+import psycopg
+
+from pgflow.version import __version__
+from pgflow.errors import DatabaseUnavailableError
+from pgflow.store import buckets
+from pgflow.store import jobs as sql
+from pgflow.store.listen import Listener
+from pgflow.worker.backoff import Backoff
+from pgflow.worker.bell import on_trio
+from pgflow.worker.judge import cancelled
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from pgflow.store.pool import Pool
+    from pgflow.worker.claimer import Claimer
+    from pgflow.worker.floor import Floor
+    from pgflow.worker.hands import Hands
+    from pgflow.worker.options import WorkerOptions
+
+logger = logging.getLogger("pgflow.worker")
+
+LONG_RUNNING_SHOWN: Final = 20
+PROMOTED_AT_ONCE: Final = 1_000
+SHORTEST_SECONDS: Final = 0.002
+
+
+async def keep_doing(what: str, round_of_it: Callable[[], Awaitable[float]]) -> None:
+    """Do rounds for ever, each saying for how long to sleep; an error is told and tried again, never the end."""
+    backoff = Backoff()
+    while True:
+        try:
+            pause = await round_of_it()
+            backoff.reset()
+        except (DatabaseUnavailableError, psycopg.Error, OSError) as error:
+            if not backoff.tries:
+                logger.warning("%s: %s; trying again", what, error)
+            pause = backoff.seconds()
+        await anyio.sleep(pause)
+
+
+class Heartbeat:
+    """Holds on to the leases, hears of cancellations, and keeps the worker's row; on a connection of its own."""
+
+    def __init__(self, pool: Pool, options: WorkerOptions, floor: Floor, hands: Hands) -> None:
+        self._pool = pool
+        self._options = options
+        self._floor = floor
+        self._hands = hands
+        self._about = {
+            "pid": os.getpid(),
+            "host": socket.gethostname()[:100],
+            "version": __version__,
+            "backend": "trio" if on_trio() else "asyncio",
+            "queues": list(options.queues),
+            "tasks": sorted(floor.tasks),
+        }
+        self.stopping = False
+
+    async def beat(self) -> float:
+        """Beat once."""
+        leases = list(self._hands.leases)
+        if leases:
+            await self._hold(leases)
+        await self._pool.arun(sql.beat(self._options.worker_id, self._status()))
+        return self._options.beat_seconds
+
+    async def leave(self) -> None:
+        """Take the worker's row away."""
+        await self._pool.arun(sql.leave(self._options.worker_id))
+
+    def abort(self) -> None:
+        """Free a thread that waits for the database."""
+        self._pool.abort()
+
+    async def _hold(self, leases: list[str]) -> None:
+        worker = self._options.worker_id
+        await self._pool.arun(sql.extend_leases(worker, leases, self._options.lease_seconds))
+        standing = await self._pool.arun(sql.standing_leases(worker, leases))
+        for lease in leases:
+            if lease not in standing and lease in self._hands.leases:
+                self._lost(lease)
+        unwanted = {job_id for ids in standing.values() for job_id in ids}
+        for run in [run for run in list(self._hands.open) if run.job.job_id in unwanted] if unwanted else ():
+            logger.info("job %s is cancelled", run.job.job_id)
+            run.lane.stop(run, cancelled)  # type: ignore[union-attr]
+
+    def _lost(self, lease: str) -> None:
+        runs = self._hands.drop_lease(lease)
+        if runs:
+            logger.warning("lease %s was taken away: %d runs of it are stopped", lease, len(runs))
+        for run in runs:
+            run.lane.stop(run, cancelled)  # type: ignore[union-attr]
+        self._floor.left(run.job for run in runs)
+
+    def _status(self) -> dict[str, Any]:
+        now = time.monotonic()
+        long_running = sorted(
+            (run for run in list(self._hands.open) if run.started and now - run.started > self._options.beat_seconds),
+            key=lambda run: run.started,
+        )[:LONG_RUNNING_SHOWN]
+        shown = [
+            {"job_id": r.job.job_id, "task": r.task.name, "seconds": round(now - r.started, 3)} for r in long_running
+        ]
+        return {
+            **self._about,
+            "slots": self._floor.slots,
+            "running": self._floor.running,
+            "stopping": self.stopping,
+            "busy": 0.0,
+            "long_running": json.dumps(shown),
+        }
+
+
+class Upkeep:
+    """What any worker does for all: whoever comes first, by `skip locked`."""
+
+    def __init__(self, pool: Pool, options: WorkerOptions, claimer: Claimer) -> None:
+        self._pool = pool
+        self._options = options
+        self._claimer = claimer
+
+    async def reap(self) -> float:
+        """Take back lapsed leases."""
+        rows = await self._pool.arun(sql.reap())
+        if rows:
+            workers = ", ".join(sorted({str(row[5]) for row in rows}))
+            logger.warning("took back %d jobs from %s, whose lease had lapsed", len(rows), workers)
+        return SHORTEST_SECONDS if rows else self._options.reap_seconds
+
+    async def promote(self) -> float:
+        """Move what is due to ready."""
+        moved, seconds = await self._pool.arun(sql.promote())
+        if moved:
+            self._claimer.woken(None)
+        if moved >= PROMOTED_AT_ONCE:
+            return SHORTEST_SECONDS
+        wait = self._options.poll_seconds if seconds is None else min(seconds, self._options.poll_seconds)
+        return max(wait, SHORTEST_SECONDS)
+
+    async def maintain(self) -> float:
+        """Make buckets ahead of need."""
+        await self._pool.arun_call(lambda: buckets.ensure(self._pool, self._options.dataset_bucket))
+        return self._options.maintenance_seconds
+
+    async def listen(self) -> float:
+        """Hear the doorbell until its connection breaks; polling goes on all the same."""
+        async with Listener(self._pool.dsn) as listener:
+            self._claimer.woken(None)
+            async for queue in listener:
+                self._claimer.woken(queue)
+        return SHORTEST_SECONDS
