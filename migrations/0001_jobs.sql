@@ -186,15 +186,20 @@ create function pgflow.uuid_restamp(id uuid, moment timestamptz) returns uuid
   select (left(pgflow.uuid_floor(moment)::text, 13) || substr(id::text, 14))::uuid
 $$;
 
--- Seconds counted into 48 classes: class k holds up to 0.1 ms x 2^(k/2), the last all above 839 s.
+-- Where the classes of a histogram begin: 0.1 ms, and each next one at the square root of two times that.
+create function pgflow.histogram_bounds() returns double precision[]
+  language sql immutable parallel safe as $$
+  select array_agg(0.0001 * 2 ^ (k / 2.0) order by k)::double precision[] from generate_series(0, 46) as k
+$$;
+
+-- Seconds counted into 48 classes: the first holds what is under 0.1 ms, the last what is over 838 s.
 create function pgflow.histogram(seconds double precision[]) returns integer[]
   language sql immutable strict parallel safe as $$
   select array_agg(coalesce(n, 0)::integer order by k)
   from generate_series(0, 47) as k
   left join (
-    select least(47, greatest(0, ceil(2 * ln(greatest(s, 1e-9) * 10000) / ln(2.0::double precision))))::integer as class,
-      count(*) as n
-    from unnest(seconds) as s group by 1
+    select width_bucket(s, bounds) as class, count(*) as n
+    from unnest(seconds) as s, (select pgflow.histogram_bounds() as bounds) as b group by 1
   ) as counted on class = k
 $$;
 

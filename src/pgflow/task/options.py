@@ -85,19 +85,21 @@ def make_options(
     or has a value it cannot take.
     """
     checked = check_function(function)
-    added = plugin_options or {}
+    name = keywords.get("name", name_of(checked))
+    try:
+        return TaskOptions(**_checked_options(checked, {"name": name, **_known(keywords, plugin_options or {})}))
+    except (ArgumentError, TaskDefinitionError) as error:
+        msg = f"task {name}: {error}"
+        raise TaskDefinitionError(msg) from None
+
+
+def _known(keywords: Mapping[str, Any], added: Mapping[str, Any]) -> dict[str, Any]:
     complaint = strangers(keywords, {*TaskKeywords.__annotations__, "bind", *added}, TASK_WORDS)
     if complaint:
-        msg = f"task {checked.__qualname__}: {complaint}"
-        raise TaskDefinitionError(msg)
+        raise TaskDefinitionError(complaint)
     options = translate({name: value for name, value in keywords.items() if name not in added})
     options["extra"] = {name: _checked(name, value, added[name]) for name, value in keywords.items() if name in added}
-    options.setdefault("name", name_of(checked))
-    try:
-        return TaskOptions(**_checked_options(checked, options))
-    except (ArgumentError, TaskDefinitionError) as error:
-        msg = f"task {options['name']}: {error}"
-        raise TaskDefinitionError(msg) from None
+    return options
 
 
 def _checked_options(function: FunctionType, options: dict[str, Any]) -> dict[str, Any]:

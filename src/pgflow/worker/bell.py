@@ -19,17 +19,20 @@ class Bell:
     def __init__(self) -> None:
         self._event = anyio.Event()
         self._rung = False
+        self._on_its_way = False
         self._call_soon = _thread_door()
 
     def ring(self) -> None:
         """Wake the sleeper. Cheap to call again; only from the event loop."""
+        self._on_its_way = False
         if not self._rung:
             self._rung = True
             self._event.set()
 
     def ring_from_thread(self) -> None:
         """Wake the sleeper from another thread. Does nothing once the loop is closed."""
-        if not self._rung:
+        if not (self._rung or self._on_its_way):
+            self._on_its_way = True
             with contextlib.suppress(RuntimeError):
                 self._call_soon(self.ring)
 

@@ -81,10 +81,6 @@ class Heartbeat:
         """Take the worker's row away."""
         await self._pool.arun(sql.leave(self._options.worker_id))
 
-    def abort(self) -> None:
-        """Free a thread that waits for the database."""
-        self._pool.abort()
-
     async def _hold(self, leases: list[str]) -> None:
         worker = self._options.worker_id
         await self._pool.arun(sql.extend_leases(worker, leases, self._options.lease_seconds))

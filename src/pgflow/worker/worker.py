@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import threading
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -50,6 +51,7 @@ class Worker:
         self._stopped: Bell | None = None
         self.started = False
         self.flusher: Flusher
+        self.floor: Floor
 
     async def run(self, *, handle_signals: bool = False) -> Counter[str]:
         """Work; gives how many attempts ended how.
@@ -60,13 +62,22 @@ class Worker:
         await self._pool.arun_call(self._prepare)
         beat_pool = Pool(self._pool.dsn, size=1, acquire_seconds=self._options.lease_seconds / 3)
         self._stopped = stopped = Bell()
+        # a thread that waits for a lost database is not cancelled; its socket is shut down instead
+        rescues: list[threading.Timer] = []
         try:
             async with anyio.create_task_group() as group:
                 if handle_signals:
                     group.start_soon(self._heed_signals)
                 await self._work(group, beat_pool, stopped)
+                for pool in (self._pool, beat_pool):
+                    rescue = threading.Timer(UNWIND_SECONDS, pool.abort)
+                    rescue.daemon = True
+                    rescue.start()
+                    rescues.append(rescue)
                 group.cancel_scope.cancel()
         finally:
+            for rescue in rescues:
+                rescue.cancel()
             beat_pool.close()
         return self.flusher.counts
 
@@ -85,7 +96,7 @@ class Worker:
         flush_bell, claim_bell = Bell(), Bell()
         hands = Hands(flush_bell.ring_from_thread)
         deadlines = Deadlines(hands, Bell())
-        floor = Floor(self._tasks, hands, deadlines, options.concurrency, (claim_bell.ring, claim_bell.ring_from_thread))
+        self.floor = floor = Floor(self._tasks, hands, deadlines, options.concurrency, (claim_bell.ring, claim_bell.ring_from_thread))
         claimer = Claimer(self._pool, options, floor, claim_bell)
         self.flusher = flusher = Flusher(self._pool, hands, flush_bell, lambda done: self._after_flush(done, floor, claimer))
         heartbeat = Heartbeat(beat_pool, options, floor, hands)
@@ -147,8 +158,6 @@ class Worker:
         else:
             logger.warning("stopped with %d outcomes not stored: their leases will lapse", len(hands.done))
         floor.close()
-        self._pool.abort()
-        heartbeat.abort()
 
     @staticmethod
     async def _until(condition: Callable[[], bool], seconds: float) -> None:

@@ -48,8 +48,6 @@ def declare(task: TaskDecorator, binding: BindingDecorator) -> None:
     assert_type(send_receipt.options(delay=60, priority=5).enqueue(17, to="a@b.c"), Job[str])
     assert_type(send_receipt.enqueue_many([((1,), {"to": "x"}), ((2,), {"to": "y"})]), list[Job[str]])
     assert_type(send_receipt.enqueue(17, to="a@b.c").wait(timeout=10), str)
-    called = send_receipt(17, to="a@b.c")
-    assert_type(called, Coroutine[Any, Any, str])
     assert_type(send_receipt.apply_async((17,), {"to": "a@b.c"}, countdown=5).id, str)
 
     assert_type(rebuild.enqueue("2026-11-24", "2026-11-25", force=True), Job[None])
@@ -72,6 +70,8 @@ def declare(task: TaskDecorator, binding: BindingDecorator) -> None:
 
 
 async def enqueue_async(send: Task[[int], Coroutine[Any, Any, str]], store: Task[[int], bytes]) -> None:
+    assert_type(await send(1), str)
+    assert_type(store(1), bytes)
     assert_type(await send.aenqueue(1), Job[str])
     assert_type(await store.aenqueue(1), Job[bytes])
     assert_type(await (await send.aenqueue(1)).await_result(timeout=1), str)

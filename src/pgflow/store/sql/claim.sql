@@ -1,5 +1,5 @@
 -- Take the head of one queue: pick in order, delete, lease, and read the jobs, in one statement.
--- A job to be leased alone gets one of the lone leases while they last; suspects come one at a time.
+-- A job to be leased alone gets one of the lone leases while they last; the first is for a suspect, one at a time.
 -- By ctid: 2 us a job cheaper than by key, and safe, since a picked entry is locked and never updated.
 -- Only the last row carries its run_at: the mark from which a sick queue's next claim resumes.
 with picked as materialized (
@@ -13,33 +13,31 @@ with picked as materialized (
   limit %(most)s::integer
   for update of r skip locked
 ), fit as materialized (
-  select p.*, row_number() over (order by p.rank, p.run_at, p.job_id) as nth, count(*) over () as total
-  from (
-    select p.*,
-      case
-        when p.suspect then case when row_number() over w = 1 then (%(lone)s::uuid[])[1] end
-        when p.alone then (%(lone)s::uuid[])[row_number() over w + 1]
-        else %(lease)s::uuid
-      end as lease_id
-    from picked as p
-    window w as (partition by p.suspect, p.alone order by p.rank, p.run_at, p.job_id)
-  ) as p
-  where p.lease_id is not null
+  select p.*, %(lease)s::uuid as lease_id from picked as p where not p.alone
+  union all
+  select * from (
+    select p.*, case when p.suspect and row_number() over w = 1 then (%(lone)s::uuid[])[1]
+      when not p.suspect then (%(lone)s::uuid[])[row_number() over w + 1] end as lease_id
+    from picked as p where p.alone
+    window w as (partition by p.suspect order by p.rank, p.run_at, p.job_id)
+  ) as p where p.lease_id is not null
 ), taken as (
   delete from pgflow.ready where ctid = any (array(select place from fit))
 ), leased as (
   insert into pgflow.leases (id, claimed_at, expires_at, suspect, alone, worker_id, queue, job_ids, attempts, spent)
   select f.lease_id, now(), now() + %(seconds)s::double precision * interval '1 s', bool_or(f.suspect),
-    bool_or(f.alone), %(worker)s, %(queue)s, array_agg(f.job_id order by f.nth),
-    array_agg(f.attempt order by f.nth), array_agg(f.spent order by f.nth)
+    bool_or(f.alone), %(worker)s, %(queue)s, array_agg(f.job_id), array_agg(f.attempt), array_agg(f.spent)
   from fit as f group by f.lease_id
+), last as materialized (
+  select f.job_id from fit as f order by f.rank desc, f.run_at desc, f.job_id desc limit 1
 )
 select f.lease_id::text, f.job_id::text, f.attempt, f.spent, f.suspect, f.rank, %(queue)s::text, j.task, j.args::text,
   j.kwargs::text, j.max_attempts, j.timeout, j.keep_result, coalesce(j.expires_at <= now(), false),
-  c.job_id is not null, j.headers, extract(epoch from now() - f.run_at)::double precision,
+  exists (select from pgflow.cancellations)
+    and exists (select from pgflow.cancellations as c where c.job_id = f.job_id),
+  j.headers, extract(epoch from now() - f.run_at)::double precision,
   extract(epoch from now() - j.run_at)::double precision,
-  case when f.nth = f.total then f.run_at end
+  case when f.job_id = (select job_id from last) then f.run_at end
 from fit as f
 left join pgflow.jobs as j on j.id = f.job_id
-left join pgflow.cancellations as c on c.job_id = f.job_id
-order by f.nth
+order by f.rank, f.run_at, f.job_id

@@ -51,7 +51,8 @@ with held as materialized (
   select job_id, now(), attempt, queue, task, reason_code, error_code, error_message
   from won where outcome = 'dead' order by job_id
 ), heeded as (
-  delete from pgflow.cancellations as c using won as w where c.job_id = w.job_id
+  delete from pgflow.cancellations as c using won as w
+  where exists (select from pgflow.cancellations) and c.job_id = w.job_id
 ), counted as (
   insert into pgflow.stats as s (bucket, queue, task, worker_id, outcome, count, wait_seconds, run_seconds,
     wait_histogram, run_histogram)

@@ -1,0 +1,1 @@
+"""Measurements of pgflow: CPU and WAL for each job, as ratios within one run."""
