@@ -165,8 +165,16 @@ def test_a_call_that_fits_passes_each_time_and_one_that_does_not_is_told() -> No
         check((1,), {"d": 1})
         check((1, 2, 3), {"d": 1})
         check((1,), {"d": 1, "c": 2})
-        for args, kwargs in [((), {"d": 1}), ((1,), {}), ((1, 2, 3, 4), {"d": 1}), ((1, 2, 3), {"c": 1, "d": 1}), ((1,), {"d": 1, "e": 2})]:
-            with pytest.raises(ArgumentError, match=r"^shop\.f\(a: 'int', b: 'int' = 0, /, c: 'int' = 0, \*, d: 'int'\): "):
+        for args, kwargs in [
+            ((), {"d": 1}),
+            ((1,), {}),
+            ((1, 2, 3, 4), {"d": 1}),
+            ((1, 2, 3), {"c": 1, "d": 1}),
+            ((1,), {"d": 1, "e": 2}),
+        ]:
+            with pytest.raises(
+                ArgumentError, match=r"^shop\.f\(a: 'int', b: 'int' = 0, /, c: 'int' = 0, \*, d: 'int'\): "
+            ):
                 check(args, kwargs)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
@@ -15,7 +15,7 @@ from pgflow.handle import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Job, _paus
 from pgflow.model import State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Coroutine, Iterator
 
     from pgflow.task import Task
 
@@ -31,7 +31,7 @@ def app(migrated_url: str) -> Iterator[App]:
     app.close()
 
 
-def declare(app: App) -> Task[[int], dict[str, int]]:
+def declare(app: App) -> Task[[int], Coroutine[Any, Any, dict[str, int]]]:
     @app.task(keep_result=True, max_attempts=1)
     async def double(number: int) -> dict[str, int]:
         return {"double": 2 * number // (number != 13)}

@@ -52,4 +52,5 @@ __all__ = [
     "Task",
     "TaskDefinitionError",
     "WaitTimeoutError",
+    "hookimpl",
 ]

@@ -52,7 +52,7 @@ class App:
     def task(self, *, bind: Literal[True], **keywords: Unpack[TaskKeywords]) -> BindingDecorator: ...
     @overload
     def task(self, *, bind: Literal[False] = False, **keywords: Unpack[TaskKeywords]) -> TaskDecorator: ...
-    def task(self, function: Callable[..., Any] | None = None, /, **keywords: Any) -> Any:
+    def task(self, function: Callable[..., Any] | None = None, **keywords: Any) -> Any:
         """Declare a function a task of this app; see the reference of tasks for the keywords.
 
         Raises `TaskDefinitionError` for a function that cannot be one, an unknown keyword, or a name taken.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pgflow.errors import DatabaseUnavailableError
+from pgflow.store import buckets
 from pgflow.store.embedded import acquire
 from pgflow.store.migrate import migrate
 from pgflow.store.pool import Pool
@@ -41,6 +42,7 @@ class Database:
         )
         if settings.migrate_on_startup if settings.migrate_on_startup is not None else self.embedded:
             migrate(pool)
+            buckets.ensure(pool, settings.dataset_bucket)
         return pool
 
     def close(self) -> None:

@@ -95,7 +95,8 @@ class StoreDoor:
     async def apool(self) -> Pool:
         """Give the pool, opened in a thread where this is its first use."""
         with anyio.CancelScope(shield=True):
-            return await anyio.to_thread.run_sync(self._opened)
+            pool = await anyio.to_thread.run_sync(self._opened)
+        return pool
 
     def _opened(self) -> Pool:
         pool = self._house.pool

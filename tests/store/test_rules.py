@@ -395,3 +395,19 @@ def test_an_enqueue_repeated_after_a_lost_answer_stores_the_job_once(pool: Pool,
     claim(pool)
     pool.run(statement)
     assert count(db, "ready") == 0
+
+
+# Plans: a prepared claim must never sort a backlog
+
+
+def test_a_claim_reads_a_long_queue_by_its_index_and_sorts_none_of_it(pool: Pool, db: Db) -> None:
+    put(pool, 3000)
+    statement = sql.claim("default", "w1", sql.new_lease_id(), [], 10, 30, mark=sql.HEAD, suspects=True)
+    with db.transaction():
+        for name, value in statement.query.settings.items():
+            db.execute("select set_config(%s, %s, true)", [name, value])
+        rows = db.execute("explain (analyze, timing off) " + statement.query.text, dict(statement.params)).fetchall()
+    plan = [row[0].strip() for row in rows]
+    scan = next(line for line in plan if "on ready r " in line)
+    assert scan.startswith("->  Index Scan using ready_pkey")
+    assert "rows=10 " in scan.split("actual")[1]

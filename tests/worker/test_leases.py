@@ -53,7 +53,7 @@ async def test_a_lease_that_is_taken_away_cancels_its_runs(make_app: Callable[..
         # the heartbeat may extend it once more before the reaper comes
         await until(lambda: lapse(db) or app.db.run(sql.reap()))
         await until(lambda: ended)
-        assert (await job.arefresh()).attempt == 2
+        assert (await job.arefresh()).attempt >= 2
     outcomes = db.execute("select outcome::text from pgflow.attempts order by attempt").fetchall()
     assert outcomes[0] == ("lost",)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import anyio
@@ -14,7 +15,6 @@ from pgflow.store.pool import shown_dsn, with_wire_limits
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-CHANNEL: Final = "pgflow"
 PROBE_SECONDS: Final = 30.0
 
 
@@ -24,16 +24,21 @@ class Listener:
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
         self._conn: psycopg.Connection[Any] | None = None
+        self._is_over = False
+        self._lock = threading.Lock()
 
     async def __aenter__(self) -> Self:
         """Connect and subscribe. Raises `DatabaseUnavailableError`."""
-        self._conn = await anyio.to_thread.run_sync(self._connect, abandon_on_cancel=True)
+        try:
+            await anyio.to_thread.run_sync(self._connect, abandon_on_cancel=True)
+        except BaseException:
+            self._close()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Close the connection."""
-        if self._conn is not None:
-            self._conn.close()
+        self._close()
 
     async def __aiter__(self) -> AsyncIterator[str]:
         """Yield names until the connection breaks; a quiet one is probed each 30 s, lest it be half open."""
@@ -50,14 +55,25 @@ class Listener:
             for name in dict.fromkeys(names):
                 yield name
 
-    def _connect(self) -> psycopg.Connection[Any]:
+    def _connect(self) -> None:
         try:
             conn = psycopg.connect(with_wire_limits(self._dsn), autocommit=True)
-            conn.execute(f"listen {CHANNEL}")
+            conn.execute("listen pgflow")
         except psycopg.OperationalError as error:
             msg = f"cannot listen at {shown_dsn(self._dsn)}: {' '.join(str(error).split())}"
             raise DatabaseUnavailableError(msg) from error
-        return conn
+        with self._lock:
+            # whoever asked may have been cancelled meanwhile, and nobody else would close it
+            if self._is_over:
+                conn.close()
+            else:
+                self._conn = conn
+
+    def _close(self) -> None:
+        with self._lock:
+            self._is_over = True
+            if self._conn is not None:
+                self._conn.close()
 
     @staticmethod
     def _probe(conn: psycopg.Connection[Any]) -> None:

@@ -135,7 +135,8 @@ class Pool:
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(self._size)
         with anyio.CancelScope(shield=True):
-            return await anyio.to_thread.run_sync(call, limiter=self._limiter)
+            found = await anyio.to_thread.run_sync(call, limiter=self._limiter)
+        return found
 
     def _attempt(self, work: Callable[[psycopg.Connection[tuple[Any, ...]]], T], query: Query | None) -> T:
         repeatable = query is not None and query.repeatable

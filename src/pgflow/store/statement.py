@@ -38,11 +38,11 @@ class Statement(Generic[T]):
     read: Callable[[Rows], T]
 
 
-def load(name: str, *, repeatable: bool = True, **settings: str) -> Query:
+def load(name: str, settings: Mapping[str, str] | None = None, *, repeatable: bool = True) -> Query:
     """Load sql/`name`.sql without its leading comments."""
     text = files(__package__).joinpath("sql", f"{name}.sql").read_text("utf-8")
     body = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--"))
-    return Query(name, body, settings, repeatable)
+    return Query(name, body, settings or {}, repeatable)
 
 
 def all_rows(rows: Rows) -> Rows:

@@ -17,7 +17,7 @@ class Backoff:
 
     def seconds(self) -> float:
         """Count a failed try; gives the seconds to wait before the next."""
-        bound = min(MOST_SECONDS, FIRST_SECONDS * 2 ** min(self.tries, 10))
+        bound = min(MOST_SECONDS, FIRST_SECONDS * 2.0 ** min(self.tries, 10))
         self.tries += 1
         return bound * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, keeps no secret
 

@@ -6,6 +6,8 @@ import logging
 import time
 from typing import TYPE_CHECKING, Final
 
+import psycopg
+
 from pgflow.errors import DatabaseUnavailableError
 from pgflow.store import jobs as sql
 from pgflow.worker.backoff import Backoff
@@ -73,7 +75,7 @@ class Claimer:
                 if not await self._claim_round():
                     await self._rest()
                 backoff.reset()
-            except DatabaseUnavailableError as error:
+            except (DatabaseUnavailableError, psycopg.Error) as error:
                 if not backoff.tries:
                     logger.warning("cannot claim: %s; trying again", error)
                 await self._bell.wait(backoff.seconds())
@@ -99,7 +101,8 @@ class Claimer:
             self._order[0].hot = True
             return
         marks = {state.name: sql.HEAD for state in self._order if not state.hot}
-        for name in await self._pool.arun(sql.waiting_queues(marks)) if marks else ():
+        waiting = await self._pool.arun(sql.waiting_queues(marks)) if marks else []
+        for name in waiting:
             self._queues[name].hot = True
 
     async def _claim(self, state: QueueState, most: int) -> None:
@@ -112,17 +115,18 @@ class Claimer:
             mark=start, suspects=not self._floor.hands.suspects,
         )  # fmt: skip
         try:
-            jobs, mark = await self._pool.arun(statement)
-        except DatabaseUnavailableError:
+            found = await self._pool.arun(statement)
+        except (DatabaseUnavailableError, psycopg.Error):
             self._in_doubt = [lease, *lone]
             raise
+        jobs, mark = found
         self.claimed_at = now = time.monotonic()
         state.reader.note(start, now - began, len(jobs), mark, now)
         if len(jobs) < most:
             # past a mark there may be little; only the head says that a queue is empty
             state.reader.forget()
             state.hot = start is not sql.HEAD
-        await self._take(jobs)
+        await self._take(await self._looked_up(jobs, [lease, *lone]))
         if jobs:
             self._learn(state, jobs)
             await self._promise(len(jobs), now)
@@ -137,6 +141,12 @@ class Claimer:
         if unknown:
             await self._put_off(unknown)
 
+    async def _looked_up(self, jobs: list[Claimed], leases: list[str]) -> list[Claimed]:
+        # a claim planned while a bucket was being attached may have looked past the job; a new statement does not
+        if all(job.task is not None for job in jobs):
+            return jobs
+        return (await self._pool.arun(sql.recover(self._options.worker_id, leases))).jobs
+
     async def _put_off(self, jobs: list[Claimed]) -> None:
         limit = self._options.unknown_task_seconds
         old = [job.job_id for job in jobs if job.age >= limit and job.attempt > 1]
@@ -145,7 +155,7 @@ class Claimer:
             self._floor.hands.end(unknown_task(job, seconds.get(job.job_id, 0.0), limit))
 
     async def _recover(self) -> None:
-        jobs, _ = await self._pool.arun(sql.recover(self._options.worker_id, self._in_doubt))
+        jobs = (await self._pool.arun(sql.recover(self._options.worker_id, self._in_doubt))).jobs
         self._in_doubt = []
         if jobs:
             logger.info("took up %d jobs whose claim's answer was lost", len(jobs))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pgflow.worker.deadlines import Deadlines
     from pgflow.worker.hands import Hands
     from pgflow.worker.lane import Lane
+    from pgflow.worker.options import WorkerOptions
 
 ASYNC_SLOTS: Final = 100
 BUSY_SECONDS_MAX: Final = 30.0
@@ -35,17 +36,17 @@ class Floor:
         tasks: Mapping[str, Task[..., object]],
         hands: Hands,
         deadlines: Deadlines,
-        concurrency: int | None,
+        options: WorkerOptions,
         room_made: tuple[Callable[[], None], Callable[[], None]],
     ) -> None:
         self.tasks = tasks
         self.hands = hands
         self.gates = Gates()
         in_loop, from_thread = room_made
-        cores = os.cpu_count() or 1
-        self._async = AsyncLane(concurrency or ASYNC_SLOTS, hands, deadlines, in_loop)
-        self._threads = ThreadLane(concurrency or 2 * cores, hands, deadlines, from_thread)
-        self._processes = ProcessLane(concurrency or cores, hands, deadlines, from_thread)
+        cores, concurrency, low_water = os.cpu_count() or 1, options.concurrency, options.batch
+        self._async = AsyncLane(concurrency or ASYNC_SLOTS, low_water, hands, deadlines, in_loop)
+        self._threads = ThreadLane(concurrency or 2 * cores, low_water, hands, deadlines, from_thread)
+        self._processes = ProcessLane(concurrency or cores, low_water, hands, deadlines, from_thread)
         self.lanes: dict[str, Lane] = {"async": self._async, "thread": self._threads, "process": self._processes}
 
     def start(self, group: TaskGroup) -> None:

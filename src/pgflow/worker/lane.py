@@ -33,13 +33,15 @@ class Slot:
 class Lane:
     """What all executors share: a bounded backlog, sized by the run times seen so far."""
 
-    def __init__(self, slots: int, hands: Hands, deadlines: Deadlines, room_made: Callable[[], None]) -> None:
+    def __init__(
+        self, slots: int, low_water: int, hands: Hands, deadlines: Deadlines, room_made: Callable[[], None]
+    ) -> None:
         self.slots = [Slot() for _ in range(slots)]
         self.hands = hands
         self.deadlines = deadlines
         self.room_made = room_made
         self.backlog: deque[Run] = deque()
-        self.low_water = 0
+        self.low_water = low_water
         self.mean_seconds: float | None = None
 
     @property
@@ -67,8 +69,12 @@ class Lane:
         return [self.backlog.popleft() for _ in range(len(self.backlog))]
 
     def put(self, runs: list[Run]) -> None:
-        """Take runs in order; those under a lease of their own go first, since they are held as started."""
-        raise NotImplementedError
+        """Take runs in order; those under a lease of their own go first, since a crash is held against them."""
+        for run in runs:
+            if run.job.suspect or run.job.max_attempts == 1:
+                self.backlog.appendleft(run)
+            else:
+                self.backlog.append(run)
 
     def stop(self, run: Run, verdict: Verdict) -> None:
         """Interrupt an open run; `verdict` makes its outcome."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pgflow.settings import default_worker_id
 
@@ -27,7 +27,7 @@ class WorkerOptions:
     grace_seconds: float = 25.0
     maintenance_seconds: float = 60.0
     unknown_task_seconds: float = 3600.0
-    dataset_bucket: str = "day"
+    dataset_bucket: Literal["hour", "day", "none"] = "day"
     verbose: bool = False
     burst: bool = False
     until_settled: bool = False

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 from contextvars import copy_context
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -30,8 +30,10 @@ if TYPE_CHECKING:
 class AsyncLane(Lane):
     """Slots that are runners on the event loop."""
 
-    def __init__(self, slots: int, hands: Hands, deadlines: Deadlines, room_made: Callable[[], None]) -> None:
-        super().__init__(slots, hands, deadlines, room_made)
+    def __init__(
+        self, slots: int, low_water: int, hands: Hands, deadlines: Deadlines, room_made: Callable[[], None]
+    ) -> None:
+        super().__init__(slots, low_water, hands, deadlines, room_made)
         self._parked: list[anyio.Event] = []
         self._cancelled = anyio.get_cancelled_exc_class()
         self._clean: Variables = copy_context()
@@ -46,7 +48,7 @@ class AsyncLane(Lane):
 
     def put(self, runs: list[Run]) -> None:
         """Take runs in order and wake as many runners."""
-        self.backlog.extend(runs)
+        super().put(runs)
         for _ in range(min(len(runs), len(self._parked))):
             self._parked.pop().set()
 
@@ -82,6 +84,8 @@ class AsyncLane(Lane):
             run.interrupt = scope.cancel
             await self._one(run, scope)
             slot.run = None
+            if not backlog:
+                self.room_made()
             if copy_context() != self._clean:
                 return
 
@@ -89,7 +93,8 @@ class AsyncLane(Lane):
         begin(run, self.deadlines)
         try:
             args, kwargs = arguments(run)
-            value = await run.task.function(*args, **kwargs)
+            coroutine: Any = run.task.function(*args, **kwargs)
+            value = await coroutine
         except self._cancelled as error:
             if scope.cancel_called or _is_cancelled_from_outside():
                 if run.verdict is not None:

@@ -25,15 +25,17 @@ class ThreadLane(Lane):
     A thread cannot be stopped from outside: a run that overruns is reported, and its slot is back when it ends.
     """
 
-    def __init__(self, slots: int, hands: Hands, deadlines: Deadlines, room_made: Callable[[], None]) -> None:
-        super().__init__(slots, hands, deadlines, room_made)
+    def __init__(
+        self, slots: int, low_water: int, hands: Hands, deadlines: Deadlines, room_made: Callable[[], None]
+    ) -> None:
+        super().__init__(slots, low_water, hands, deadlines, room_made)
         self._calls: SimpleQueue[bool] = SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._clean = copy_context()
 
     def put(self, runs: list[Run]) -> None:
         """Take runs in order and wake as many threads."""
-        self.backlog.extend(runs)
+        super().put(runs)
         while len(self._threads) < min(len(self.slots), self.busy + len(self.backlog)):
             slot = self.slots[len(self._threads)]
             thread = threading.Thread(target=self._work, args=(slot,), name=f"pgflow-slot-{len(self._threads)}", daemon=True)

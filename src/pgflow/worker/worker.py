@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
+from pgflow.errors import PgflowError
 from pgflow.store import buckets, migrate
 from pgflow.store import jobs as sql
 from pgflow.store.pool import Pool
@@ -75,6 +76,12 @@ class Worker:
                     rescue.start()
                     rescues.append(rescue)
                 group.cancel_scope.cancel()
+        except BaseExceptionGroup as group:
+            # what stops a worker is told by itself; only what nobody foresaw keeps its group
+            found = group.subgroup(PgflowError)
+            if found is None:
+                raise
+            raise first_of(found) from None
         finally:
             for rescue in rescues:
                 rescue.cancel()
@@ -96,11 +103,13 @@ class Worker:
         flush_bell, claim_bell = Bell(), Bell()
         hands = Hands(flush_bell.ring_from_thread)
         deadlines = Deadlines(hands, Bell())
-        self.floor = floor = Floor(self._tasks, hands, deadlines, options.concurrency, (claim_bell.ring, claim_bell.ring_from_thread))
+        self.floor = floor = Floor(self._tasks, hands, deadlines, options, (claim_bell.ring, claim_bell.ring_from_thread))
         claimer = Claimer(self._pool, options, floor, claim_bell)
         self.flusher = flusher = Flusher(self._pool, hands, flush_bell, lambda done: self._after_flush(done, floor, claimer))
         heartbeat = Heartbeat(beat_pool, options, floor, hands)
         upkeep = Upkeep(self._pool, options, claimer)
+        # known before the first claim: an enqueue rings only where it sees a worker to wake
+        await heartbeat.beat()
         floor.start(group)
         group.start_soon(deadlines.tick_for_ever)
         group.start_soon(flusher.flush_for_ever)
@@ -170,3 +179,9 @@ class Worker:
             async for number in signals:
                 logger.info("%s: stopping%s", signal.Signals(number).name, " at once" if self._stops else "")
                 self.stop()
+
+
+def first_of(group: BaseExceptionGroup[PgflowError]) -> PgflowError:
+    """Give the first error within nested groups."""
+    first = group.exceptions[0]
+    return first_of(first) if isinstance(first, BaseExceptionGroup) else first

@@ -31,7 +31,7 @@ MARK_REPLAYED: Final = load("admin/mark_replayed")
 DISCARD: Final = load("admin/discard")
 PAUSE: Final = load("admin/pause")
 RESUME: Final = load("admin/resume")
-RESET: Final = load("admin/reset", lock_timeout="5s")
+RESET: Final = load("admin/reset", {"lock_timeout": "5s"})
 DECIDE: Final = load("admin/decide", repeatable=False)
 
 REFUSALS: Final = {

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pgflow.errors import JobNotFoundError
 from pgflow.ids import parse_id
-from pgflow.model import Attempt, JobRow, OutcomeKind, State
+from pgflow.model import FINAL_STATES, Attempt, JobRow, OutcomeKind, State
 from pgflow.store.buckets import floor_id, span
 from pgflow.store.jobs import NIL
-from pgflow.store.statement import Statement, first_column, literal, load
+from pgflow.store.statement import Statement, all_rows, literal, load, nothing
 from pgflow.views import DeadGroup, DeadLetter, DecisionRow, Ending, JobFilter, Page, QueueRow, WorkerRow
 
 if TYPE_CHECKING:
@@ -27,11 +27,12 @@ T = TypeVar("T")
 
 LOOKED_AT_ROWS: Final = 20_000
 LOOKED_AT_SECONDS: Final = 0.15
-MOST_IN_A_CHUNK: Final = 2_000
+MOST_IN_A_CHUNK: Final = 500  # where all of them run, finding each in its lease takes 0.3 s
 LAST_ID: Final = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 ID_SLACK: Final = timedelta(seconds=61)  # an id may be 60 s off the database's clock
 EVERYTHING: Final = JobFilter()
 
+BY_INDEX: Final = load("admin/by_index")
 DESCRIBE: Final = load("admin/describe")
 ATTEMPTS: Final = load("admin/attempts")
 ENDING: Final = load("admin/ending")
@@ -79,22 +80,23 @@ def listing(run: Run, wanted: JobFilter = EVERYTHING) -> Page[JobRow]:
 
     Where that bound ends the search, `complete` is False and `next` is how far it came.
     """
+    run(Statement(BY_INDEX, {}, nothing))
     source = _source(run, wanted)
     before, after = _bounds(wanted)
     found: list[JobRow] = []
     looked, chunk, until = 0, wanted.limit + 1, time.monotonic() + LOOKED_AT_SECONDS
     while True:
         ids = run(_ids(source, before, after, chunk, wanted))
-        if ids:
-            some = run(describe(ids, wanted))
-            found.extend(some)
+        worth = [job_id for job_id, is_worth in ids if is_worth]
+        some = run(describe(worth, wanted)) if worth else []
+        found.extend(some)
         looked += len(ids)
         if len(found) > wanted.limit:
             page = found[: wanted.limit]
             return Page(page, page[-1].id)
         if len(ids) < chunk:
             return Page(found, None)
-        before = ids[-1]
+        before = ids[-1][0]
         if looked >= LOOKED_AT_ROWS or time.monotonic() >= until:
             return Page(found, before, complete=False)
         chunk = min(2 * chunk, MOST_IN_A_CHUNK)
@@ -213,8 +215,13 @@ def _bounds(wanted: JobFilter) -> tuple[str, str]:
     return min(before), max(after)
 
 
-def _ids(source: Query, before: str, after: str, most: int, wanted: JobFilter) -> Statement[list[str]]:
-    return Statement(source, {"before": before, "after": after, "most": most, "queue": wanted.queue}, first_column)
+def _ids(source: Query, before: str, after: str, most: int, wanted: JobFilter) -> Statement[Rows]:
+    outcome = wanted.state if wanted.state in FINAL_STATES else None
+    params = {
+        "before": before, "after": after, "most": most, "queue": wanted.queue, "task": wanted.task,
+        "state": wanted.state, "outcome": outcome,
+    }  # fmt: skip
+    return Statement(source, params, all_rows)
 
 
 def _each(kind: Callable[..., Any]) -> Callable[[Rows], list[Any]]:

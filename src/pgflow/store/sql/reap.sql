@@ -5,7 +5,7 @@ with lapsed as materialized (
   order by l.id limit 16 for update skip locked
 ), unfinished as materialized (
   select l.worker_id, l.queue, l.claimed_at, u.job_id, u.attempt, u.spent + l.alone::integer as spent,
-    j.id is null as missing, coalesce(j.task, '-') as task, -j.priority as rank,
+    coalesce(j.task, '-') as task, coalesce(-j.priority, 0) as rank,
     c.job_id is not null as cancelled, l.alone and u.spent + 1 >= j.max_attempts as guilty,
     (select count(*) from pgflow.attempts as a where a.job_id = u.job_id and a.outcome = 'lost') as losses
   from lapsed as l
@@ -15,9 +15,9 @@ with lapsed as materialized (
   where not exists (select from pgflow.attempts as a where a.job_id = u.job_id and a.attempt = u.attempt)
 ), judged as materialized (
   select u.*,
-    case when u.missing then 'lost' when u.cancelled then 'cancelled' when u.guilty then 'dead' else 'lost' end::pgflow.outcome as outcome,
-    case when u.missing then 'JOB_MISSING' when u.cancelled then 'CANCELLED' else 'LEASE_EXPIRED' end as error_code,
-    case when not (u.missing or u.cancelled or u.guilty)
+    case when u.cancelled then 'cancelled' when u.guilty then 'dead' else 'lost' end::pgflow.outcome as outcome,
+    case when u.cancelled then 'CANCELLED' else 'LEASE_EXPIRED' end as error_code,
+    case when not (u.cancelled or coalesce(u.guilty, false))
       then now() + least(60, 2 ^ least(u.losses, 6)) * interval '1 s' end as next_run_at
   from unfinished as u
 ), stored as (

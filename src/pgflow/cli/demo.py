@@ -1,0 +1,84 @@
+# ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that --help is quick
+"""`pgflow demo`: a few hundred jobs that succeed, retry, die and are rejected, and what is to be seen of them."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pgflow.cli import options as shared
+from pgflow.cli.output import say, say_json
+
+if TYPE_CHECKING:
+    from pgflow.app import App
+    from pgflow.cli.scene import Counts, Scene
+
+GRACE_SECONDS = 5.0
+
+
+def demo(
+    jobs: Annotated[int, typer.Option(min=20, max=10_000, help="How many jobs.")] = 300,
+    backend: Annotated[shared.Backend, typer.Option(help="The event loop of async tasks.")] = shared.Backend.ASYNCIO,
+    serve: Annotated[bool, typer.Option("--serve", help="Stay up: a worker, and a new job each second.")] = False,
+    dsn: shared.Dsn = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the counts alone, as one JSON object.")] = False,
+) -> None:
+    """Show pgflow at work: seed jobs, work them, replay dead ones; on an embedded PostgreSQL where no URL is set."""
+    from pgflow.cli import load
+    from pgflow.cli.scene import Scene
+
+    began = time.monotonic()
+    with load.opened("pgflow.demo:app", dsn, max_payload_bytes=262_144, shutdown_grace_seconds=GRACE_SECONDS) as house:
+        scene = Scene(house, backend)
+        where = scene.prepare()
+        if not as_json:
+            say(f"database: {where}")
+        scene.seed(jobs)
+        scene.work()
+        scene.replay()
+        counts = scene.count()
+        taken = time.monotonic() - began
+        if as_json:
+            say_json({**counts._asdict(), "seconds": round(taken, 3)})
+        else:
+            _tell(house, scene, counts, taken)
+        if serve:
+            _serve(house, backend, quiet=as_json)
+
+
+def _tell(app: App, scene: Scene, counts: Counts, seconds: float) -> None:
+    from pgflow.cli import story
+    from pgflow.store.admin.explain import explain, timeline
+
+    say(f"enqueued:  {counts.enqueued:>5}   jobs, {counts.replayed} of them replays; {scene.rejected} more were rejected as too large")
+    say(f"succeeded: {counts.succeeded:>5}")
+    say(f"retried:   {counts.retried:>5}   failed at first and were tried again")
+    say(f"dead:      {counts.dead:>5}   gave up")
+    say(f"replayed:  {counts.replayed:>5}   dead ones, once their cause was gone")
+    say(f"seconds:   {seconds:>5.1f}\n")
+    say("A job that failed and was tried again (pgflow job ID):\n")
+    retried, dead = scene.a_retried, scene.a_dead
+    say("\n".join(f"  {line}" for line in story.as_text(app.pool.together(lambda run: timeline(run, retried)))))
+    say("\nA job that gave up, explained (pgflow explain ID):\n")
+    say(f"  {app.pool.together(lambda run: explain(run, dead)).paragraph}\n")
+    say("Look around:")
+    for line in (
+        f"pgflow job {dead}", "pgflow jobs --state dead", "pgflow dlq --groups", "pgflow decisions", "pgflow queues",
+        "pgflow replay --dead --queue demo --yes && pgflow worker -A pgflow.demo:app --burst", "pgflow --help",
+    ):  # fmt: skip
+        say(f"  {line}")
+
+
+def _serve(app: App, backend: shared.Backend, *, quiet: bool) -> None:
+    from pgflow.cli import running, scene
+    from pgflow.cli.guard import Guard
+
+    guard = Guard(GRACE_SECONDS)
+    if not quiet:
+        say("\nA worker runs, and a job comes each second, until Ctrl-C. In another terminal: pgflow watch")
+
+    running.run_async(running.work, app.worker(queues=[scene.QUEUE]), guard, scene.trickle, backend=backend)
+    app.close()
+    guard.leave(0)

@@ -1,0 +1,45 @@
+"""Runs one worker in this process, on the event loop asked for, under a guard."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from pgflow.worker.bell import Bell
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from pgflow.cli.guard import Guard
+    from pgflow.cli.options import Backend
+    from pgflow.worker.worker import Worker
+
+
+def run_async(work: Callable[..., Awaitable[Any]], *args: Any, backend: Backend) -> Any:
+    """Run a coroutine function on a backend, on uvloop where that is installed. A lone error comes without its group."""
+    options = {"use_uvloop": True} if backend == "asyncio" and importlib.util.find_spec("uvloop") else {}
+    try:
+        return anyio.run(functools.partial(work, *args), backend=backend.value, backend_options=options)
+    except BaseExceptionGroup as group:
+        raise _lone(group) from group
+
+
+async def work(worker: Worker, guard: Guard, beside: Callable[[], Awaitable[None]] | None = None) -> None:
+    """Work until the worker ends by itself or a signal stops it; `beside` runs along and is cut off at the end."""
+    async with anyio.create_task_group() as group:
+        group.start_soon(guard.stop_when_told, worker, Bell())
+        if beside is not None:
+            group.start_soon(beside)
+        await worker.run()
+        guard.ended()
+        group.cancel_scope.cancel()
+
+
+def _lone(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,133 @@
+# ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that --help is quick
+"""`pgflow job` and `pgflow explain`: what happened to one job, and why it is where it is."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from pgflow.cli import options as shared
+from pgflow.cli.output import ago, one_line, say, say_json, seconds, short
+from pgflow.codes import suggested_action
+from pgflow.model import OutcomeKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from pgflow.model import Attempt, JobRow
+    from pgflow.views import Timeline
+
+ARGUMENTS_SHOWN: Final = 1_000
+
+
+def job(job_id: shared.JobId, app: shared.App = None, dsn: shared.Dsn = None, as_json: shared.Json = False) -> None:
+    """Show one job's timeline: what was asked, every run, and what happened in between."""
+    from pgflow.cli import load
+    from pgflow.store.admin.explain import timeline
+
+    with load.opened(app, dsn) as house:
+        told = house.pool.together(lambda run: timeline(run, job_id))
+    if as_json:
+        say_json(as_document(told))
+    else:
+        say("\n".join(as_text(told)))
+
+
+def explain(job_id: shared.JobId, app: shared.App = None, dsn: shared.Dsn = None, as_json: shared.Json = False) -> None:
+    """Say in a paragraph why a job is where it is, and what to do about it."""
+    from pgflow.cli import load
+    from pgflow.store.admin.explain import explain as find_out
+
+    with load.opened(app, dsn) as house:
+        found = house.pool.together(lambda run: find_out(run, job_id))
+    if as_json:
+        say_json(found)
+    else:
+        say(found.paragraph)
+
+
+def as_document(told: Timeline) -> dict[str, Any]:
+    """Give a timeline in the shape of the HTTP API."""
+    row = told.job
+    return {
+        "job_id": row.id, "status": row.state, "queue": row.queue, "job_type": row.task, "run_at": row.run_at,
+        "next_run_at": row.next_run_at, "last_worker_id": row.worker_id, "last_error": row.error_message,
+        "attempts": [_attempt_document(run) for run in _runs(told)],
+        "events": [{"at": event.at, "event": event.event, **event.details} for event in told.events],
+    }  # fmt: skip
+
+
+def as_text(told: Timeline) -> Iterator[str]:
+    """Give a timeline's lines: the job, its runs, its events, and the last traceback."""
+    row = told.job
+    yield f"job {row.id}"
+    for name, value in _header(row):
+        if value:
+            yield f"  {name:<10} {value}"
+    runs = _runs(told)
+    yield f"runs ({len(runs)})" if runs else "no runs yet"
+    for run in runs:
+        yield f"  {_run_line(run)}"
+    yield "events"
+    for event in told.events:
+        yield f"  {_clock(event.at)} {event.event} {_details(event.details)}".rstrip()
+    last = next((run.traceback for run in reversed(runs) if run.traceback), None)
+    if last and not row.state == "succeeded":
+        yield "last traceback"
+        yield from (f"  {one_line(line)}" if not line.startswith(" ") else f"  {line}" for line in _lines(last))
+
+
+def _header(row: JobRow) -> Iterator[tuple[str, str]]:
+    yield "task", row.task
+    yield "queue", f"{row.queue}, priority {row.priority}" if row.priority else row.queue
+    yield "state", f"{row.state} ({row.reason_code})" if row.reason_code else row.state
+    yield "arguments", short(_call(row), ARGUMENTS_SHOWN)
+    yield "enqueued", f"{row.created_at.isoformat(timespec='milliseconds')} ({ago(row.created_at)})"
+    yield "next run", f"{row.next_run_at.isoformat(timespec='milliseconds')} ({ago(row.next_run_at)})" if row.next_run_at else ""
+    yield "ended", f"{row.finished_at.isoformat(timespec='milliseconds')} ({ago(row.finished_at)})" if row.finished_at else ""
+    yield "failures", f"{row.spent} of {row.max_attempts} allowed" if row.spent else ""
+    yield "replay of", row.replay_of or ""
+    yield "error", short(": ".join(part for part in (row.error_code, row.error_message) if part))
+    yield "advice", suggested_action(row.error_code) or "" if row.state != "succeeded" else ""
+
+
+def _call(row: JobRow) -> str:
+    args = row.args if isinstance(row.args, list) else []
+    kwargs = row.kwargs if isinstance(row.kwargs, dict) else {}
+    parts = [json.dumps(value, ensure_ascii=False) for value in args]
+    parts += [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in kwargs.items()]
+    return f"({', '.join(parts)})"
+
+
+def _runs(told: Timeline) -> list[Attempt]:
+    # a release spent nothing and may never have started; it is among the events
+    return [run for run in told.attempts if run.outcome is not OutcomeKind.RELEASED]
+
+
+def _run_line(run: Attempt) -> str:
+    took = seconds((run.finished_at - run.started_at).total_seconds()) if run.started_at else "not started"
+    error = ": ".join(part for part in (run.error_code, run.error_message) if part)
+    return " ".join(part for part in (f"#{run.attempt}", _clock(run.started_at or run.finished_at), f"{run.outcome:<9}", f"{took:>9}", short(error, 120)) if part)
+
+
+def _attempt_document(run: Attempt) -> dict[str, Any]:
+    took = (run.finished_at - run.started_at).total_seconds() if run.started_at else None
+    return {
+        "attempt_no": run.attempt, "status": run.outcome, "started_at": run.started_at, "finished_at": run.finished_at,
+        "latency_ms": None if took is None else round(took * 1000, 3), "worker_id": run.worker_id,
+        "error_code": run.error_code, "error_message": run.error_message,
+        "suggested_action": suggested_action(run.error_code),
+    }  # fmt: skip
+
+
+def _details(details: Any) -> str:
+    return " ".join(f"{name}={short(str(value), 80)}" for name, value in details.items() if value is not None)
+
+
+def _clock(moment: datetime) -> str:
+    return moment.strftime("%H:%M:%S.%f")[:-3]
+
+
+def _lines(text: str) -> list[str]:
+    return ["".join(c if c.isprintable() else " " for c in line) for line in text.splitlines()]

@@ -1,0 +1,92 @@
+# ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that --help is quick
+"""`pgflow watch` shows the store's pulse, and `pgflow seed` gives it something to do."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from pgflow.cli import options as shared
+from pgflow.cli.output import say, say_json
+
+if TYPE_CHECKING:
+    from pgflow.store.admin import Run
+
+SEEDED_AT_ONCE: Final = 2_000
+HEAD: Final = f"{'queued':>8} {'later':>8} {'running':>8} {'done/s':>8} {'failed/s':>8} {'dead':>8}"
+HEAD_EACH: Final = 20
+
+
+def watch(
+    count: Annotated[int | None, typer.Option(min=1, help="End after so many lines; else at Ctrl-C.")] = None,
+    every: Annotated[float, typer.Option(min=0.1, help="Seconds between lines.")] = 1.0,
+    app: shared.App = None,
+    dsn: shared.Dsn = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document a line.")] = False,
+) -> None:
+    """Print a line a second: what waits, what runs, what ended, how many are dead."""
+    from pgflow.cli import load
+
+    with load.opened(app, dsn) as house:
+        _, ended, failed = house.pool.together(_look)
+        seen_at = next_at = time.monotonic()
+        shown = 0
+        while count is None or shown < count:
+            next_at += every
+            time.sleep(max(0.0, next_at - time.monotonic()))
+            counts, ended_now, failed_now = house.pool.together(_look)
+            now = time.monotonic()
+            # the counts fall where old stats are pruned between two looks
+            rates = {
+                "done_per_sec": round(max(0, ended_now - ended) / (now - seen_at), 1),
+                "failed_per_sec": round(max(0, failed_now - failed) / (now - seen_at), 1),
+            }
+            _show({**counts, **rates}, as_json=as_json, head=shown % HEAD_EACH == 0)
+            seen_at, ended, failed, shown = now, ended_now, failed_now, shown + 1
+
+
+def seed(
+    count: Annotated[int, typer.Argument(metavar="N", min=1, help="How many jobs.", show_default=False)],
+    queue: Annotated[str | None, typer.Option("--queue", "-q", metavar="NAME", help="The queue; else `demo`.")] = None,
+    dsn: shared.Dsn = None,
+    as_json: shared.Json = False,
+) -> None:
+    """Enqueue N jobs of the demo's in bulk, to be worked by `pgflow worker -A pgflow.demo:app`."""
+    from pgflow import demo
+    from pgflow.cli import load
+    from pgflow.cli.progress import progress
+
+    with load.opened("pgflow.demo:app", dsn) as house, progress("enqueueing", count) as show:
+        task = demo.greet.options(queue=queue) if queue else demo.greet.options()
+        house.pool.clock_offset()
+        began = time.monotonic()
+        for first in range(0, count, SEEDED_AT_ONCE):
+            beyond = min(first + SEEDED_AT_ONCE, count)
+            task.enqueue_many([((f"customer {n}",), {}) for n in range(first, beyond)])
+            show(beyond)
+        taken = time.monotonic() - began
+    if as_json:
+        say_json({"enqueued": count, "seconds": round(taken, 3), "per_sec": round(count / taken, 1)})
+    else:
+        say(f"enqueued {count} jobs in {taken:.2f} s, {count / taken:,.0f} a second")
+
+
+def _look(run: Run) -> tuple[dict[str, int], int, int]:
+    from pgflow.store.admin import look
+
+    outcomes = run(look.outcomes())
+    ended = sum(outcomes[kind] for kind in ("succeeded", "dead", "cancelled", "expired"))
+    return run(look.counts()), ended, outcomes["failed"] + outcomes["dead"]
+
+
+def _show(seen: dict[str, float], *, as_json: bool, head: bool) -> None:
+    if as_json:
+        say_json(seen)
+        return
+    if head:
+        say(HEAD)
+    later = seen["scheduled"] + seen["retrying"]
+    numbers = (seen["queued"], later, seen["running"], seen["done_per_sec"], seen["failed_per_sec"], seen["dead"])
+    say(" ".join(f"{number:>8}" for number in numbers))
