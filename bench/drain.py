@@ -1,4 +1,7 @@
-"""Drain: no-op jobs through one worker in this process. python -m bench.drain --jobs N --backend asyncio|trio"""
+"""Drain: no-op jobs through one worker in this process.
+
+python -m bench.drain --jobs N --backend asyncio|trio
+"""
 
 from __future__ import annotations
 

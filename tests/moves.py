@@ -53,7 +53,9 @@ def failed(job: Claimed, delay: float = 0.0) -> Outcome:
 
 def dead(job: Claimed, reason: str = "MAX_ATTEMPTS_EXCEEDED") -> Outcome:
     """An outcome that ends in the dead letters."""
-    return ended(job, OutcomeKind.DEAD, spent=job.spent + 1, error_code="UNKNOWN", error_message="no", reason_code=reason)
+    return ended(
+        job, OutcomeKind.DEAD, spent=job.spent + 1, error_code="UNKNOWN", error_message="no", reason_code=reason
+    )
 
 
 def finish(pool: Pool, outcomes: Sequence[Outcome], *, over: bool = True) -> set[tuple[str, int]]:
@@ -74,4 +76,4 @@ def states(db: Any) -> dict[str, str | None]:
 
 def count(db: Any, table: str) -> int:
     """How many rows a table has."""
-    return int(db.execute(f"select count(*) from pgflow.{table}").fetchone()[0])  # noqa: S608 - the tests' own names
+    return int(db.execute(f"select count(*) from pgflow.{table}").fetchone()[0])

@@ -148,7 +148,7 @@ def test_a_result_is_refused_under_its_own_name() -> None:
 def test_a_serializer_that_fails_is_named() -> None:
     class Broken(BaseModel):
         def model_dump(self, **_: Any) -> dict[str, Any]:
-            raise RuntimeError("no luck")  # noqa: EM101, TRY003
+            raise RuntimeError("no luck")
 
     assert refusal([Broken()]) == "args[0][0] cannot be stored as JSON: no luck"
 
@@ -184,4 +184,4 @@ def test_a_function_of_any_keywords_remembers_a_bounded_number_of_shapes() -> No
     check = check_of(f)
     for number in range(SHAPES_MAX * 2):
         check((), {f"k{number}": 1})
-    assert len(check._fitting) == SHAPES_MAX  # noqa: SLF001
+    assert len(check._fitting) == SHAPES_MAX

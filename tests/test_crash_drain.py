@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from noop_tasks import nothing
 
+from noop_tasks import nothing
 from pgflow import App
 
 if TYPE_CHECKING:
@@ -38,7 +38,9 @@ def start(migrated_url: str, tmp_path: Path) -> Iterator[Callable[[str], subproc
             "PYTHONPATH": str(Path(__file__).parent),
         }
         with (tmp_path / f"worker-{len(started)}.log").open("wb") as log:
-            started.append(subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=log, stderr=subprocess.STDOUT))
+            started.append(
+                subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=log, stderr=subprocess.STDOUT)
+            )
         return started[-1]
 
     yield start
@@ -52,7 +54,9 @@ def test_a_killed_worker_loses_nothing_and_doubles_nothing(
     start: Callable[[str], subprocess.Popen[bytes]], migrated_url: str, db: Any, backend: str
 ) -> None:
     with closing(App("noop", dsn=migrated_url)) as app:
-        app.task(name="noop_tasks.nothing", queue="noop")(nothing.function).enqueue_many([((n,), {}) for n in range(JOBS)])
+        app.task(name="noop_tasks.nothing", queue="noop")(nothing.function).enqueue_many(
+            [((n,), {}) for n in range(JOBS)]
+        )
     workers = [start(backend) for _ in range(WORKERS)]
     wait_until(lambda: ended(db) > JOBS // 10)
     assert ended(db) < JOBS, "the queue was drained before a worker could be killed: raise PGFLOW_CRASH_JOBS"
@@ -65,7 +69,9 @@ def test_a_killed_worker_loses_nothing_and_doubles_nothing(
     assert db.execute("select count(*) from pgflow.attempts where outcome = 'succeeded'").fetchone() == (JOBS,)
     gaps = "select 1 from pgflow.attempts group by job_id having count(*) <> max(attempt)"
     assert db.execute(gaps).fetchall() == []
-    left = [db.execute(f"select count(*) from pgflow.{table}").fetchone()[0] for table in ("ready", "scheduled", "leases")]
+    left = [
+        db.execute(f"select count(*) from pgflow.{table}").fetchone()[0] for table in ("ready", "scheduled", "leases")
+    ]
     assert left == [0, 0, 0]
 
 

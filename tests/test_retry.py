@@ -73,7 +73,7 @@ def test_linear_and_fixed_delays() -> None:
         (lambda: Exponential(cap=math.inf), "cap inf"),
         (lambda: Linear(step=math.nan), "step nan"),
         (lambda: Linear(cap="x"), "cap 'x'"),  # type: ignore[arg-type]
-        (lambda: Fixed(True), "seconds True"),  # noqa: FBT003
+        (lambda: Fixed(True), "seconds True"),
     ],
 )
 def test_numbers_that_make_no_delay_are_refused(make: Any, told: str) -> None:

@@ -60,7 +60,7 @@ print(name_of(work))
 def test_a_script_names_its_tasks_as_others_import_it(tmp_path: Path, how: list[str], name: str) -> None:
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop" / "jobs.py").write_text(SCRIPT)
-    ran = subprocess.run([sys.executable, *how], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=True)  # noqa: S603
+    ran = subprocess.run([sys.executable, *how], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=True)
     assert ran.stdout.strip() == name
 
 

@@ -113,7 +113,9 @@ class App:
         source = self.pool.run(act.source(_id_of(job_id)))
         return Job(self.door.replay(source.new_job(self.door.ids.make(), queue=queue, run_at=run_at)), self.door)
 
-    def worker(self, *, queues: Sequence[str] | None = None, burst: bool = False, until_settled: bool = False) -> Worker:
+    def worker(
+        self, *, queues: Sequence[str] | None = None, burst: bool = False, until_settled: bool = False
+    ) -> Worker:
         """Make a worker of this app's tasks, to be run once with `await worker.run()`."""
         chosen = queues or self.settings.queue or self.queues
         options = WorkerOptions.of(self.settings, chosen, burst=burst, until_settled=until_settled)
@@ -180,5 +182,3 @@ def _id_of(job: object) -> str:
 def _place(function: Callable[..., Any]) -> str:
     code = function.__code__
     return f"{code.co_filename}:{code.co_firstlineno}"
-
-

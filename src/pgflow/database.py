@@ -58,6 +58,7 @@ class Database:
         if self._server is None:
             self._server = acquire(EMBEDDED_DIRECTORY)
             logger.warning(
-                "no PGFLOW_DATABASE_URL: using the embedded PostgreSQL in %s, for development", os.fspath(EMBEDDED_DIRECTORY)
+                "no PGFLOW_DATABASE_URL: using the embedded PostgreSQL in %s, for development",
+                os.fspath(EMBEDDED_DIRECTORY),
             )
         return self._server.url

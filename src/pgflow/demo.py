@@ -5,10 +5,12 @@ from __future__ import annotations
 from pgflow.app import App
 from pgflow.errors import JobError
 from pgflow.retry import Fixed
-from pgflow.task import Context
+from pgflow.task import Context  # noqa: TC001 - read when jobs are decoded
 
 QUEUE = "demo"
 CARD_LIMIT_CENTS = 100_000
+CLOSED = "BANK_CLOSED"
+DECLINED = "CARD_DECLINED"
 
 app = App("demo")
 
@@ -46,9 +48,11 @@ async def ship(job: Context, order: int, *, failures: int = 1) -> None:
 async def charge(order: int, *, cents: int) -> None:
     """Give up at once where trying again is no use: the bank is closed, or the amount too large."""
     if not outside.bank_is_open:
-        raise JobError("BANK_CLOSED", f"order {order}: the bank opens at nine", retryable=False)
+        msg = f"order {order}: the bank opens at nine"
+        raise JobError(CLOSED, msg, retryable=False)
     if cents > CARD_LIMIT_CENTS:
-        raise JobError("CARD_DECLINED", f"order {order}: {cents} cents are over the card's limit", retryable=False)
+        msg = f"order {order}: {cents} cents are over the card's limit"
+        raise JobError(DECLINED, msg, retryable=False)
 
 
 @app.task(queue=QUEUE, max_attempts=3, retry_policy=Fixed(0.2))

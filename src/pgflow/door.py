@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
 import anyio.to_thread
@@ -96,7 +96,7 @@ class StoreDoor:
         """Give the pool, opened in a thread where this is its first use."""
         with anyio.CancelScope(shield=True):
             pool = await anyio.to_thread.run_sync(self._opened)
-        return pool
+        return pool  # noqa: RET504 - a return within the scope hides from type checkers that it always comes
 
     def _opened(self) -> Pool:
         pool = self._house.pool

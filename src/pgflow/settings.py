@@ -32,8 +32,12 @@ class Settings(BaseSettings):
     app: str | None = Field(None, description="module:app, the app to load")
     worker_id: str | None = Field(None, description="a name for this worker; host-pid-random where unset")
     queue: Names = Field((), description="queues to work, comma separated")
-    concurrency: int | None = Field(None, ge=1, le=10_000, description="slots; 100 async and 2 x cores sync where unset")
-    lease_seconds: float = Field(30, ge=1, le=86_400, description="how long a batch is held without a heartbeat, seconds")
+    concurrency: int | None = Field(
+        None, ge=1, le=10_000, description="slots; 100 async and 2 x cores sync where unset"
+    )
+    lease_seconds: float = Field(
+        30, ge=1, le=86_400, description="how long a batch is held without a heartbeat, seconds"
+    )
     dequeue_batch_size: int = Field(512, ge=1, le=10_000, description="the most jobs claimed at once")
     reap_interval_ms: int = Field(5_000, ge=50, le=3_600_000, description="between looks for lapsed leases, ms")
     poll_interval_ms: int = Field(1_000, ge=10, le=60_000, description="between polls of an idle worker, ms")
@@ -42,8 +46,12 @@ class Settings(BaseSettings):
     max_payload_bytes: int = Field(262_144, ge=1, le=64_000_000, description="the largest arguments of one job, bytes")
     migrate_on_startup: bool | None = Field(None, description="apply migrations at start; on where embedded")
     db_max_connections: int = Field(4, ge=2, le=1_000, description="the store's connections")
-    unknown_task_seconds: float = Field(3_600, ge=1, le=31_536_000, description="until a job no worker knows dies, seconds")
-    db_acquire_timeout_secs: float = Field(10, ge=0.1, le=3_600, description="the longest wait for a connection, seconds")
+    unknown_task_seconds: float = Field(
+        3_600, ge=1, le=31_536_000, description="until a job no worker knows dies, seconds"
+    )
+    db_acquire_timeout_secs: float = Field(
+        10, ge=0.1, le=3_600, description="the longest wait for a connection, seconds"
+    )
     disable_sync_commit: bool = Field(False, description="1 relaxes every commit of the store's, not only claims")
     disable_jit: bool = Field(True, description="0 leaves PostgreSQL's JIT on")
     dataset_bucket: Literal["hour", "day", "none"] = Field("day", description="how long one bucket of jobs is")

@@ -152,6 +152,26 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
+class Facts:
+    """What stands around one job now. `before` counts the entries ahead of it in its queue, to 100,001."""
+
+    now: datetime
+    suspect: bool
+    ready_since: datetime | None
+    before: int
+    holder: str | None
+    claimed_at: datetime | None
+    lease_until: datetime | None
+    paused: bool
+    paused_reason: str | None
+    paused_at: datetime | None
+    workers: int
+    knowing: int
+    asked_at: datetime | None
+    asked_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class TimelineEvent:
     """Something that happened to a job."""
 

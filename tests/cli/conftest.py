@@ -42,7 +42,11 @@ def until_state(db: psycopg.Connection[Any]) -> Callable[[str, str], None]:
     """Wait until a job is in a state."""
 
     def wait(job_id: str, state: str) -> None:
-        seen = until(lambda: db.execute("select state from pgflow.job_state where id = %s and state = %s", [job_id, state]).fetchone())
+        seen = until(
+            lambda: db.execute(
+                "select state from pgflow.job_state where id = %s and state = %s", [job_id, state]
+            ).fetchone()
+        )
         assert seen
 
     return wait

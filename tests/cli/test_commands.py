@@ -50,7 +50,18 @@ def test_a_job_is_enqueued_worked_and_seen(pgflow: Command) -> None:
 def test_the_options_of_enqueue_reach_the_job(pgflow: Command) -> None:
     when = "2150-01-02T03:04:05+01:00"
     first = pgflow.json(
-        "enqueue", "anyone.knows", "-q", "vip", "--priority", "7", "--run-at", when, "--max-attempts", "3", "--timeout", "9.5"
+        "enqueue",
+        "anyone.knows",
+        "-q",
+        "vip",
+        "--priority",
+        "7",
+        "--run-at",
+        when,
+        "--max-attempts",
+        "3",
+        "--timeout",
+        "9.5",
     )["job_id"]
     second = pgflow.json("enqueue", "anyone.knows", "--delay", "3600")["job_id"]
     rows = {item["id"]: item for item in pgflow.json("jobs")["items"]}

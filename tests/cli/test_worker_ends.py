@@ -108,9 +108,13 @@ def test_two_processes_work_and_end_together(
 ) -> None:
     crash = pgflow.json("enqueue", "cli_tasks.crash", "-A", TASKS)["job_id"]
     more = {"PGFLOW_LEASE_SECONDS": "1", "PGFLOW_WORKER_ID": "pair"}
-    process = pgflow.start("worker", "-A", TASKS, "--backend", backend, "--processes", "2", "--grace", str(GRACE), **more)
+    process = pgflow.start(
+        "worker", "-A", TASKS, "--backend", backend, "--processes", "2", "--grace", str(GRACE), **more
+    )
     until(lambda: (tmp_path / "crashed").exists())
-    until(lambda: db.execute("select 1 from pgflow.attempts where job_id = %s and outcome = 'lost'", [crash]).fetchone())
+    until(
+        lambda: db.execute("select 1 from pgflow.attempts where job_id = %s and outcome = 'lost'", [crash]).fetchone()
+    )
     query = "select count(*) from pgflow.workers where beat_at > now() - interval '5 s' and id in ('pair-1', 'pair-2') and not stopping"
     until(lambda: db.execute(query).fetchone() == (2,))
     pids = [pid for (pid,) in db.execute("select pid from pgflow.workers").fetchall()]

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 ABSENT = "019ab6d5-0c5e-7cc0-8a3f-3d2f6f1f9b10"
 
 
+def today() -> str:
+    return datetime.now(UTC).strftime("%Y%m%d")
+
+
 def listed(pool: Pool, **wanted: Any) -> list[str]:
     return [job.id for job in page(pool, **wanted).items]
 
@@ -61,7 +65,7 @@ def test_a_job_comes_with_its_arguments_and_its_last_error(pool: Pool) -> None:
     job = pool.run(look.job(dead))
     assert (job.args, job.kwargs, job.headers, job.timeout, job.priority) == ([1], {"to": "x"}, {"h": 1}, 3.0, 4)
     assert (job.reason_code, job.error_code, job.error_message) == ("NON_RETRYABLE", "UNKNOWN", "boom")
-    assert (job.attempt, job.spent, job.worker_id, job.dataset) == (1, 1, "w1", "default")
+    assert (job.attempt, job.spent, job.worker_id, job.dataset) == (1, 1, "w1", today())
     assert job.finished_at is not None
     assert page(pool).items[0].args is None
     assert page(pool, payloads=True).items[0].args == [1]
@@ -101,7 +105,8 @@ def test_filters_narrow_the_list(pool: Pool) -> None:
     assert listed(pool, created_after=now + timedelta(hours=1)) == []
     assert listed(pool, created_before=now - timedelta(hours=1)) == []
     assert len(listed(pool, created_after=now - timedelta(hours=1))) == 3
-    assert len(listed(pool, dataset="default")) == 3
+    assert len(listed(pool, dataset=today())) == 3
+    assert listed(pool, dataset="default") == []
     assert listed(pool, dataset="20200101") == []
 
 

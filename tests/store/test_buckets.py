@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 HELD_UP_SECONDS = 1.0  # the lock timeout is 0.1 s; the rest is a slow machine's
 
 
+@pytest.fixture(autouse=True)
+def no_buckets_yet(pool: Pool) -> None:
+    for bucket in pool.run(buckets.listing()):
+        if bucket.starts_at is not None:
+            buckets.remove(pool, bucket.name)
+
+
 def today() -> str:
     return buckets.name_of("day", datetime.now(UTC))
 

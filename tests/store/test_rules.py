@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
-from moves import IDS, claim, count, dead, ended, failed, finish, lapse, put, states
 
+from moves import IDS, claim, count, dead, ended, failed, finish, lapse, put, states
 from pgflow.ids import id_time
 from pgflow.model import NewJob, OutcomeKind
 from pgflow.store import jobs as sql
@@ -207,7 +207,9 @@ def test_each_loss_doubles_the_wait_up_to_a_minute(pool: Pool, db: Db) -> None:
         db.execute("update pgflow.scheduled set run_at = now()")
         pool.run(sql.promote())
         # keep the entry's key what the last attempt says, as promotion in time would
-        db.execute("update pgflow.attempts set next_run_at = (select run_at from pgflow.ready) where next_run_at is not null")
+        db.execute(
+            "update pgflow.attempts set next_run_at = (select run_at from pgflow.ready) where next_run_at is not null"
+        )
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
 
 
@@ -325,7 +327,9 @@ def test_what_is_not_due_is_not_in_ready(pool: Pool, db: Db) -> None:
 # 11. NOTIFY is a hint
 
 
-def test_an_enqueue_rings_once_a_queue_and_not_where_every_worker_has_promised_to_poll(pool: Pool, migrated_url: str) -> None:
+def test_an_enqueue_rings_once_a_queue_and_not_where_every_worker_has_promised_to_poll(
+    pool: Pool, migrated_url: str
+) -> None:
     with psycopg.connect(migrated_url, autocommit=True) as ear:
         ear.execute("listen pgflow")
         put(pool, 5)
@@ -379,10 +383,18 @@ def test_a_lost_job_that_someone_cancelled_does_not_come_back(pool: Pool, db: Db
 
 
 def test_a_rolled_back_enqueue_leaves_nothing_in_any_table(db: Db, migrated_url: str) -> None:
-    tables = [row[0] for row in db.execute("select relname from pg_class where relnamespace = 'pgflow'::regnamespace and relkind in ('r', 'p')")]
+    tables = [
+        row[0]
+        for row in db.execute(
+            "select relname from pg_class where relnamespace = 'pgflow'::regnamespace and relkind in ('r', 'p')"
+        )
+    ]
     before = {table: count(db, table) for table in tables}
     with psycopg.connect(migrated_url) as conn:
-        new = [NewJob(id=job_id, queue="default", task="t", delay=delay) for job_id, delay in zip(IDS.make_many(2), (None, 9.0), strict=True)]
+        new = [
+            NewJob(id=job_id, queue="default", task="t", delay=delay)
+            for job_id, delay in zip(IDS.make_many(2), (None, 9.0), strict=True)
+        ]
         conn.execute(sql.ENQUEUE.text, {"jobs": sql.enqueue_payload(new, ring=True)})
         conn.rollback()
     assert {table: count(db, table) for table in tables} == before

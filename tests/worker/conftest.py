@@ -18,7 +18,12 @@ def make_app(migrated_url: str) -> Iterator[Callable[..., App]]:
     made: list[App] = []
 
     def make(**settings: Any) -> App:
-        quick = {"poll_interval_ms": 100, "reap_interval_ms": 100, "shutdown_grace_seconds": 5, "dataset_bucket": "none"}
+        quick = {
+            "poll_interval_ms": 100,
+            "reap_interval_ms": 100,
+            "shutdown_grace_seconds": 5,
+            "dataset_bucket": "none",
+        }
         made.append(App("tests", dsn=migrated_url, **{**quick, **settings}))
         return made[-1]
 

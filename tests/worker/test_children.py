@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 from tasks_for_children import add, app, fall, loop, turn
+
 from workers import until, until_final, work, working
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from moves import lapse
-from workers import until, until_final, work, working
 
+from moves import lapse
 from pgflow import App
 from pgflow.store import jobs as sql
+from workers import until, until_final, work, working
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,7 +69,7 @@ async def test_cancelling_a_running_job_stops_it_and_records_it(make_app: Callab
     @app.task(name="thread", bind=True)
     def wait_there(context: Any) -> None:
         while not context.cancelled:
-            time.sleep(0.01)  # noqa: ASYNC251 - in a thread of the worker's
+            time.sleep(0.01)
 
     job = await app.aenqueue(executor)
     async with working(app):
@@ -102,7 +102,9 @@ async def test_polling_finds_what_no_bell_announced(app: App, db: Any) -> None:
 
     async with working(app):
         await until_final(await quick.aenqueue())
-        db.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and query like 'listen%'")
+        db.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and query like 'listen%'"
+        )
         await until_final(await quick.aenqueue())
 
 
@@ -114,7 +116,9 @@ async def test_a_worker_works_on_after_all_its_connections_are_cut(app: App, db:
     async with working(app):
         jobs = await quick.aenqueue_many([((n,), {}) for n in range(200)])
         for _ in range(5):
-            db.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()")
+            db.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+            )
             await anyio.sleep(0.1)
         for job in jobs:
             assert (await until_final(job)).state == "succeeded"

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import anyio
 import pytest
-from workers import until, until_final, work, working
 
 from pgflow import App, Cancel, Context, JobError, JobFailed, Retry, Snooze
+from workers import until, until_final, work, working
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,7 +100,9 @@ async def test_a_run_that_overruns_its_timeout_ends_as_timeout(app: App, executo
     assert (row.state, row.error_code) == ("dead", "TIMEOUT")
 
 
-async def test_a_task_that_will_not_be_cancelled_is_given_up_and_holds_only_its_slot(app: App, monkeypatch: Any) -> None:
+async def test_a_task_that_will_not_be_cancelled_is_given_up_and_holds_only_its_slot(
+    app: App, monkeypatch: Any
+) -> None:
     monkeypatch.setattr("pgflow.worker.deadlines.STUBBORN_SECONDS", 0.1)
     let_go = anyio.Event()
 

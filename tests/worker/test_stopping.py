@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from workers import until
 
 from pgflow import App
+from workers import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +54,9 @@ async def test_what_has_not_started_goes_back_unspent(make_app: Callable[..., Ap
 
 
 @pytest.mark.parametrize("executor", ["async", "thread"])
-async def test_what_overruns_the_grace_time_is_handed_back_unspent(make_app: Callable[..., App], db: Any, executor: str) -> None:
+async def test_what_overruns_the_grace_time_is_handed_back_unspent(
+    make_app: Callable[..., App], db: Any, executor: str
+) -> None:
     app = make_app(shutdown_grace_seconds=0.2)
     let_go = threading.Event()
 

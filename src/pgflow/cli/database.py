@@ -1,4 +1,4 @@
-# ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that --help is quick
+# ruff: noqa: PLC0415, PLR0913, PLR0917, TC001 - options are parameters, and imports wait for the command to run
 """Commands on the database itself: migrate, reset, doctor, and the embedded server's start and stop."""
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ PASSWORDS: Final = (
 
 
 def migrate(
-    check: Annotated[bool, typer.Option("--check", help="Change nothing; exit code 1 where something is missing.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; exit code 1 where something is missing.")
+    ] = False,
     app: shared.App = None,
     dsn: shared.Dsn = None,
     as_json: shared.Json = False,
@@ -76,7 +78,9 @@ def doctor(app: shared.App = None, dsn: shared.Dsn = None, as_json: shared.Json 
     if as_json:
         say_json({"ok": healthy, "checks": checks})
     else:
-        rows = [("ok" if c.ok else "WRONG", c.name, f"{c.detail}; {c.remedy}" if c.remedy else c.detail) for c in checks]
+        rows = [
+            ("ok" if c.ok else "WRONG", c.name, f"{c.detail}; {c.remedy}" if c.remedy else c.detail) for c in checks
+        ]
         table(("", "check", "finding"), rows, empty="nothing to check")
     if not healthy:
         raise typer.Exit(1)
@@ -152,5 +156,7 @@ def _without_password(dsn: str) -> tuple[str, str | None]:
     for pattern in PASSWORDS:
         match = pattern.search(dsn)
         if match:
-            return dsn[: match.start(1)] + dsn[match.end(1) :], unquote(match[2]) if match[1].startswith(":") else match[2]
+            return dsn[: match.start(1)] + dsn[match.end(1) :], unquote(match[2]) if match[1].startswith(
+                ":"
+            ) else match[2]
     return dsn, None

@@ -1,4 +1,4 @@
-# ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that --help is quick
+# ruff: noqa: PLC0415, PLR0913, PLR0917, TC001 - options are parameters, and imports wait for the command to run
 """Commands on what did not go well: dead letters, and decisions against jobs."""
 
 from __future__ import annotations
@@ -20,11 +20,14 @@ class Kind(StrEnum):
 
 
 def decisions(
-    kind: Annotated[Kind | None, typer.Option(help="Only decisions of this kind.", rich_help_panel=shared.FILTERS)] = None,
+    kind: Annotated[
+        Kind | None, typer.Option(help="Only decisions of this kind.", rich_help_panel=shared.FILTERS)
+    ] = None,
     queue: shared.Queue = None,
     reason: shared.Reason = None,
     before: Annotated[
-        int | None, typer.Option(metavar="ID", help="Only decisions older than this one.", rich_help_panel=shared.FILTERS)
+        int | None,
+        typer.Option(metavar="ID", help="Only decisions older than this one.", rich_help_panel=shared.FILTERS),
     ] = None,
     limit: shared.Limit = 20,
     app: shared.App = None,
@@ -49,7 +52,9 @@ def dlq(
     queue: shared.Queue = None,
     task: shared.TaskName = None,
     reason: shared.Reason = None,
-    text: Annotated[str | None, typer.Option(help="Only errors that contain this.", rich_help_panel=shared.FILTERS)] = None,
+    text: Annotated[
+        str | None, typer.Option(help="Only errors that contain this.", rich_help_panel=shared.FILTERS)
+    ] = None,
     everything: Annotated[
         bool, typer.Option("--all", help="Also those replayed or discarded.", rich_help_panel=shared.FILTERS)
     ] = False,
@@ -68,13 +73,19 @@ def dlq(
             grouped = house.pool.run(look.dead_groups(queue=queue, limit=limit))
         else:
             found = house.pool.run(
-                look.dead_letters(queue=queue, task=task, reason_code=reason, text=text, open_only=not everything, limit=limit)
+                look.dead_letters(
+                    queue=queue, task=task, reason_code=reason, text=text, open_only=not everything, limit=limit
+                )
             )
     if as_json:
         say_items(grouped if groups else found)
     elif groups:
-        lines = [(g.count, g.reason_code, g.task, g.error_code, ago(g.last_at), short(g.error_message)) for g in grouped]
+        lines = [
+            (g.count, g.reason_code, g.task, g.error_code, ago(g.last_at), short(g.error_message)) for g in grouped
+        ]
         table(("count", "reason", "task", "error", "last", "message"), lines, empty="no dead letters")
     else:
-        rows = [(d.job_id, ago(d.dead_at), d.task, d.error_code or d.reason_code, short(d.error_message)) for d in found]
+        rows = [
+            (d.job_id, ago(d.dead_at), d.task, d.error_code or d.reason_code, short(d.error_message)) for d in found
+        ]
         table(("id", "died", "task", "error", "message"), rows, empty="no dead letters")

@@ -1,10 +1,10 @@
-# ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that --help is quick
+# ruff: noqa: PLC0415, PLR0913, PLR0917, TC001 - options are parameters, and imports wait for the command to run
 """`pgflow demo`: a few hundred jobs that succeed, retry, die and are rejected, and what is to be seen of them."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from pgflow.app import App
     from pgflow.cli.scene import Counts, Scene
 
-GRACE_SECONDS = 5.0
+GRACE_SECONDS: Final = 5.0
+QUICK: Final[dict[str, Any]] = {"max_payload_bytes": 262_144, "shutdown_grace_seconds": GRACE_SECONDS, "poll_interval_ms": 100}
 
 
 def demo(
@@ -30,7 +31,7 @@ def demo(
     from pgflow.cli.scene import Scene
 
     began = time.monotonic()
-    with load.opened("pgflow.demo:app", dsn, max_payload_bytes=262_144, shutdown_grace_seconds=GRACE_SECONDS) as house:
+    with load.opened("pgflow.demo:app", dsn, **QUICK) as house:
         scene = Scene(house, backend)
         where = scene.prepare()
         if not as_json:
@@ -50,9 +51,9 @@ def demo(
 
 def _tell(app: App, scene: Scene, counts: Counts, seconds: float) -> None:
     from pgflow.cli import story
-    from pgflow.store.admin.explain import explain, timeline
+    from pgflow.store.admin.explain import explain
 
-    say(f"enqueued:  {counts.enqueued:>5}   jobs, {counts.replayed} of them replays; {scene.rejected} more were rejected as too large")
+    say(f"enqueued:  {counts.enqueued:>5}   the replays among them; {scene.rejected} more were rejected as too large")
     say(f"succeeded: {counts.succeeded:>5}")
     say(f"retried:   {counts.retried:>5}   failed at first and were tried again")
     say(f"dead:      {counts.dead:>5}   gave up")
@@ -60,7 +61,7 @@ def _tell(app: App, scene: Scene, counts: Counts, seconds: float) -> None:
     say(f"seconds:   {seconds:>5.1f}\n")
     say("A job that failed and was tried again (pgflow job ID):\n")
     retried, dead = scene.a_retried, scene.a_dead
-    say("\n".join(f"  {line}" for line in story.as_text(app.pool.together(lambda run: timeline(run, retried)))))
+    say("\n".join(f"  {line}" for line in story.as_text(story.read(app, retried))))
     say("\nA job that gave up, explained (pgflow explain ID):\n")
     say(f"  {app.pool.together(lambda run: explain(run, dead)).paragraph}\n")
     say("Look around:")
@@ -74,11 +75,12 @@ def _tell(app: App, scene: Scene, counts: Counts, seconds: float) -> None:
 def _serve(app: App, backend: shared.Backend, *, quiet: bool) -> None:
     from pgflow.cli import running, scene
     from pgflow.cli.guard import Guard
+    from pgflow.demo import QUEUE
 
     guard = Guard(GRACE_SECONDS)
     if not quiet:
         say("\nA worker runs, and a job comes each second, until Ctrl-C. In another terminal: pgflow watch")
 
-    running.run_async(running.work, app.worker(queues=[scene.QUEUE]), guard, scene.trickle, backend=backend)
+    running.run_async(running.work, app.worker(queues=[QUEUE]), guard, scene.trickle, backend=backend)
     app.close()
     guard.leave(0)

@@ -1,4 +1,4 @@
-# ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that --help is quick
+# ruff: noqa: PLC0415, PLR0913, PLR0917, TC001 - options are parameters, and imports wait for the command to run
 """Commands on single jobs: enqueue, list, cancel, retry."""
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ def enqueue(
     name: Annotated[str, typer.Argument(help="The task's name.", show_default=False)],
     args: Annotated[str, typer.Option(metavar="JSON", help="Positional arguments, a JSON array.")] = "[]",
     kwargs: Annotated[str, typer.Option(metavar="JSON", help="Keyword arguments, a JSON object.")] = "{}",
-    queue: Annotated[str | None, typer.Option("--queue", "-q", metavar="NAME", help="The queue.", rich_help_panel=WHEN)] = None,
+    queue: Annotated[
+        str | None, typer.Option("--queue", "-q", metavar="NAME", help="The queue.", rich_help_panel=WHEN)
+    ] = None,
     priority: Annotated[int | None, typer.Option(help="Higher runs earlier.", rich_help_panel=WHEN)] = None,
     delay: Annotated[float | None, typer.Option(help="Seconds until it may run.", rich_help_panel=WHEN)] = None,
     run_at: Annotated[
@@ -72,7 +74,8 @@ def jobs(
         str | None, typer.Option(metavar="ID", help="Only jobs a worker has or had.", rich_help_panel=shared.FILTERS)
     ] = None,
     error_code: Annotated[
-        str | None, typer.Option("--error", metavar="CODE", help="Only this error code.", rich_help_panel=shared.FILTERS)
+        str | None,
+        typer.Option("--error", metavar="CODE", help="Only this error code.", rich_help_panel=shared.FILTERS),
     ] = None,
     before: Annotated[
         str | None, typer.Option(metavar="ID", help="Only jobs older than this one.", rich_help_panel=shared.FILTERS)
@@ -88,7 +91,14 @@ def jobs(
     from pgflow.views import JobFilter
 
     wanted = JobFilter(
-        state=state, queue=queue, task=task, worker=worker, error_code=error_code, before=before, limit=limit, payloads=as_json
+        state=state,
+        queue=queue,
+        task=task,
+        worker=worker,
+        error_code=error_code,
+        before=before,
+        limit=limit,
+        payloads=as_json,
     )
     with load.opened(app, dsn) as house:
         page = house.pool.together(lambda run: look.listing(run, wanted))
@@ -101,18 +111,14 @@ def jobs(
         say(f"older ones: --before {page.next}")
 
 
-def cancel(
-    ids: shared.JobIds, app: shared.App = None, dsn: shared.Dsn = None, as_json: shared.Json = False
-) -> None:
+def cancel(ids: shared.JobIds, app: shared.App = None, dsn: shared.Dsn = None, as_json: shared.Json = False) -> None:
     """Cancel jobs: at once where they wait; where they run, their worker is asked to."""
     from pgflow.store.admin import act
 
     _change(lambda run: act.cancel_many(run, ids, by="pgflow cancel"), app, dsn, as_json=as_json)
 
 
-def retry(
-    ids: shared.JobIds, app: shared.App = None, dsn: shared.Dsn = None, as_json: shared.Json = False
-) -> None:
+def retry(ids: shared.JobIds, app: shared.App = None, dsn: shared.Dsn = None, as_json: shared.Json = False) -> None:
     """Run jobs now: dead ones once more, scheduled and retrying ones at once."""
     from pgflow.store.admin import act
 
@@ -127,7 +133,10 @@ def _change(act: Callable[[Run], list[Change]], app: str | None, dsn: str | None
     if as_json:
         say_items(changes)
     else:
-        rows = [(change.job_id, change.result, f"it is {change.state}" if change.result == "refused" else "") for change in changes]
+        rows = [
+            (change.job_id, change.result, f"it is {change.state}" if change.result == "refused" else "")
+            for change in changes
+        ]
         table(("id", "result", ""), rows, empty="nothing to do")
     if not all(change.done for change in changes):
         raise typer.Exit(1)
@@ -146,14 +155,14 @@ def _wait(job: Job[Any], *, as_json: bool) -> None:
         say(f"succeeded: {one_line(json.dumps(result, ensure_ascii=False))}")
 
 
-def _json(option: str, text: str, kind: type[list[Any]] | type[dict[str, Any]]) -> Any:
+def _json(option: str, text: str, kind: type[list[Any] | dict[str, Any]]) -> Any:
     try:
         value = json.loads(text)
     except ValueError as error:
         msg = f"{option} {short(text, 60)!r} is not JSON: {error}"
         raise ArgumentError(msg) from None
     if not isinstance(value, kind):
-        shape = "an array, such as '[17]'" if kind is list else "an object, such as '{\"to\": \"a@b.c\"}'"
+        shape = "an array, such as '[17]'" if kind is list else 'an object, such as \'{"to": "a@b.c"}\''
         msg = f"{option} {short(text, 60)!r} must be {shape}"
         raise ArgumentError(msg)
     return value

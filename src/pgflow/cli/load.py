@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import os
 import sys
 import traceback
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pgflow.app import App
@@ -46,8 +46,9 @@ def find(spec: str | None, *, needs_tasks: bool) -> App:
 
 
 def _find(spec: str) -> App:
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
     name, _, attribute = spec.partition(":")
     if attribute:
         return _named(_imported(name, spec), attribute)
@@ -69,7 +70,7 @@ def _imported(name: str, spec: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
-            msg = f"-A {spec}: there is no module {error.name} in {os.getcwd()} or on the path; run from the project's directory"
+            msg = f"-A {spec}: there is no module {error.name} in {Path.cwd()} or on the path: run in its directory"
             raise AppNotFoundError(msg) from error
         raise _broken(name, spec, error) from error
     except Exception as error:

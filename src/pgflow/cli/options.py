@@ -33,11 +33,17 @@ Dsn = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
-Queue = Annotated[str | None, typer.Option("--queue", "-q", metavar="NAME", help="Only this queue.", rich_help_panel=FILTERS)]
-TaskName = Annotated[str | None, typer.Option("--task", "-t", metavar="NAME", help="Only this task.", rich_help_panel=FILTERS)]
+Queue = Annotated[
+    str | None, typer.Option("--queue", "-q", metavar="NAME", help="Only this queue.", rich_help_panel=FILTERS)
+]
+TaskName = Annotated[
+    str | None, typer.Option("--task", "-t", metavar="NAME", help="Only this task.", rich_help_panel=FILTERS)
+]
 Reason = Annotated[
     str | None, typer.Option("--reason", metavar="CODE", help="Only this reason code.", rich_help_panel=FILTERS)
 ]
-Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="The most rows to list.", rich_help_panel=FILTERS)]
+Limit = Annotated[
+    int, typer.Option("--limit", "-n", min=1, max=10_000, help="The most rows to list.", rich_help_panel=FILTERS)
+]
 JobId = Annotated[str, typer.Argument(metavar="ID", help="The job's id.", show_default=False)]
 JobIds = Annotated[list[str], typer.Argument(metavar="ID...", help="The jobs' ids.", show_default=False)]

@@ -20,7 +20,9 @@ def progress(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn  # noqa: PLC0415
 
     counts = [] if total is None else [BarColumn(), MofNCompleteColumn()]
-    bar = Progress(SpinnerColumn(), TextColumn("{task.description}"), *counts, console=Console(stderr=True), transient=True)
+    bar = Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), *counts, console=Console(stderr=True), transient=True
+    )
     with bar:
         task = bar.add_task(label, total=total)
         yield lambda done: bar.update(task, completed=done)

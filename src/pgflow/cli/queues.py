@@ -1,9 +1,9 @@
-# ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that --help is quick
+# ruff: noqa: PLC0415, PLR0913, PLR0917, TC001 - options are parameters, and imports wait for the command to run
 """Commands on queues and workers."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -12,11 +12,15 @@ from pgflow.cli.output import ago, say, say_items, say_json, seconds, table
 
 queues = typer.Typer(help="List, pause and resume queues.", invoke_without_command=True)
 
+NO_WORKERS: Final = "no workers: start one with pgflow worker -A module:app"
+
 QueueName = Annotated[str, typer.Argument(metavar="QUEUE", help="The queue's name.", show_default=False)]
 
 
 @queues.callback()
-def default(context: typer.Context, app: shared.App = None, dsn: shared.Dsn = None, as_json: shared.Json = False) -> None:
+def default(
+    context: typer.Context, app: shared.App = None, dsn: shared.Dsn = None, as_json: shared.Json = False
+) -> None:
     """List, pause and resume queues; without a word, list them."""
     if context.invoked_subcommand is None:
         listing(app, dsn, as_json)
@@ -61,9 +65,7 @@ def pause(
 
 
 @queues.command()
-def resume(
-    queue: QueueName, app: shared.App = None, dsn: shared.Dsn = None, as_json: shared.Json = False
-) -> None:
+def resume(queue: QueueName, app: shared.App = None, dsn: shared.Dsn = None, as_json: shared.Json = False) -> None:
     """Let a queue be claimed again."""
     from pgflow.cli import load
     from pgflow.store.admin import act
@@ -88,7 +90,7 @@ def workers(app: shared.App = None, dsn: shared.Dsn = None, as_json: shared.Json
          f"{seconds(w.beat_age)} ago")
         for w in found
     ]  # fmt: skip
-    table(("worker", "state", "backend", "queues", "busy", "started", "seen"), rows, empty="no workers: start one with pgflow worker -A module:app")
+    table(("worker", "state", "backend", "queues", "busy", "started", "seen"), rows, empty=NO_WORKERS)
 
 
 def _tell(queue: str, *, paused: bool, changed: bool, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-# ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that --help is quick
+# ruff: noqa: PLC0415, PLR0913, PLR0917, TC001 - options are parameters, and imports wait for the command to run
 """`pgflow replay`: new jobs like old ones, by id or by the dead letters that match."""
 
 from __future__ import annotations
@@ -23,12 +23,16 @@ AT_ONCE: Final = 500
 
 
 def replay(
-    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Jobs that have ended.", show_default=False)] = None,
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]...", help="Jobs that have ended.", show_default=False)
+    ] = None,
     dead: Annotated[bool, typer.Option("--dead", help="Every open dead letter that the filters let pass.")] = False,
     queue: shared.Queue = None,
     task: shared.TaskName = None,
     reason: shared.Reason = None,
-    to: Annotated[str | None, typer.Option(metavar="QUEUE", help="Put the new jobs into this queue; one id at a time.")] = None,
+    to: Annotated[
+        str | None, typer.Option(metavar="QUEUE", help="Put the new jobs into this queue; with ids only.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would be replayed.")] = False,
     yes: shared.Yes = False,
     app: shared.App = None,

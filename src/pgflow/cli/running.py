@@ -11,7 +11,7 @@ import anyio
 from pgflow.worker.bell import Bell
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from pgflow.cli.guard import Guard
     from pgflow.cli.options import Backend
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def run_async(work: Callable[..., Awaitable[Any]], *args: Any, backend: Backend) -> Any:
-    """Run a coroutine function on a backend, on uvloop where that is installed. A lone error comes without its group."""
+    """Run a coroutine function on a backend, with uvloop where it is installed; a lone error comes ungrouped."""
     options = {"use_uvloop": True} if backend == "asyncio" and importlib.util.find_spec("uvloop") else {}
     try:
         return anyio.run(functools.partial(work, *args), backend=backend.value, backend_options=options)
@@ -27,7 +27,7 @@ def run_async(work: Callable[..., Awaitable[Any]], *args: Any, backend: Backend)
         raise _lone(group) from group
 
 
-async def work(worker: Worker, guard: Guard, beside: Callable[[], Awaitable[None]] | None = None) -> None:
+async def work(worker: Worker, guard: Guard, beside: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
     """Work until the worker ends by itself or a signal stops it; `beside` runs along and is cut off at the end."""
     async with anyio.create_task_group() as group:
         group.start_soon(guard.stop_when_told, worker, Bell())

@@ -132,7 +132,8 @@ class Scene:
             left = [job_id for job_id in left if job_id not in ended]
             show(len(ids) - len(left))
             if time.monotonic() > end:
-                msg = f"{len(left)} jobs of the demo have not ended within {PATIENCE_SECONDS} s: see `pgflow jobs --queue {QUEUE}`"
+                late = f"{len(left)} jobs of the demo have not ended within {PATIENCE_SECONDS} s"
+                msg = f"{late}: see `pgflow jobs --queue {QUEUE}`"
                 raise WaitTimeoutError(msg)
             await anyio.sleep(LOOK_SECONDS)
 

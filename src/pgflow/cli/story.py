@@ -1,9 +1,10 @@
-# ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that --help is quick
+# ruff: noqa: PLC0415, PLR0913, PLR0917, TC001 - options are parameters, and imports wait for the command to run
 """`pgflow job` and `pgflow explain`: what happened to one job, and why it is where it is."""
 
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from pgflow.cli import options as shared
@@ -13,8 +14,8 @@ from pgflow.model import OutcomeKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
+    from pgflow.app import App
     from pgflow.model import Attempt, JobRow
     from pgflow.views import Timeline
 
@@ -24,10 +25,9 @@ ARGUMENTS_SHOWN: Final = 1_000
 def job(job_id: shared.JobId, app: shared.App = None, dsn: shared.Dsn = None, as_json: shared.Json = False) -> None:
     """Show one job's timeline: what was asked, every run, and what happened in between."""
     from pgflow.cli import load
-    from pgflow.store.admin.explain import timeline
 
     with load.opened(app, dsn) as house:
-        told = house.pool.together(lambda run: timeline(run, job_id))
+        told = read(house, job_id)
     if as_json:
         say_json(as_document(told))
     else:
@@ -47,6 +47,13 @@ def explain(job_id: shared.JobId, app: shared.App = None, dsn: shared.Dsn = None
         say(found.paragraph)
 
 
+def read(app: App, job_id: str) -> Timeline:
+    """Read all that is on record about a job. Raises `JobNotFoundError`."""
+    from pgflow.store.admin.timeline import timeline
+
+    return app.pool.together(lambda run: timeline(run, job_id))
+
+
 def as_document(told: Timeline) -> dict[str, Any]:
     """Give a timeline in the shape of the HTTP API."""
     row = told.job
@@ -58,7 +65,7 @@ def as_document(told: Timeline) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def as_text(told: Timeline) -> Iterator[str]:
+def as_text(told: Timeline, *, traceback: bool = True) -> Iterator[str]:
     """Give a timeline's lines: the job, its runs, its events, and the last traceback."""
     row = told.job
     yield f"job {row.id}"
@@ -73,9 +80,9 @@ def as_text(told: Timeline) -> Iterator[str]:
     for event in told.events:
         yield f"  {_clock(event.at)} {event.event} {_details(event.details)}".rstrip()
     last = next((run.traceback for run in reversed(runs) if run.traceback), None)
-    if last and not row.state == "succeeded":
+    if last and traceback:
         yield "last traceback"
-        yield from (f"  {one_line(line)}" if not line.startswith(" ") else f"  {line}" for line in _lines(last))
+        yield from (f"  {one_line(line)}" for line in last.splitlines())
 
 
 def _header(row: JobRow) -> Iterator[tuple[str, str]]:
@@ -83,9 +90,9 @@ def _header(row: JobRow) -> Iterator[tuple[str, str]]:
     yield "queue", f"{row.queue}, priority {row.priority}" if row.priority else row.queue
     yield "state", f"{row.state} ({row.reason_code})" if row.reason_code else row.state
     yield "arguments", short(_call(row), ARGUMENTS_SHOWN)
-    yield "enqueued", f"{row.created_at.isoformat(timespec='milliseconds')} ({ago(row.created_at)})"
-    yield "next run", f"{row.next_run_at.isoformat(timespec='milliseconds')} ({ago(row.next_run_at)})" if row.next_run_at else ""
-    yield "ended", f"{row.finished_at.isoformat(timespec='milliseconds')} ({ago(row.finished_at)})" if row.finished_at else ""
+    yield "enqueued", _moment(row.created_at)
+    yield "next run", _moment(row.next_run_at)
+    yield "ended", _moment(row.finished_at)
     yield "failures", f"{row.spent} of {row.max_attempts} allowed" if row.spent else ""
     yield "replay of", row.replay_of or ""
     yield "error", short(": ".join(part for part in (row.error_code, row.error_message) if part))
@@ -108,7 +115,8 @@ def _runs(told: Timeline) -> list[Attempt]:
 def _run_line(run: Attempt) -> str:
     took = seconds((run.finished_at - run.started_at).total_seconds()) if run.started_at else "not started"
     error = ": ".join(part for part in (run.error_code, run.error_message) if part)
-    return " ".join(part for part in (f"#{run.attempt}", _clock(run.started_at or run.finished_at), f"{run.outcome:<9}", f"{took:>9}", short(error, 120)) if part)
+    began = _clock(run.started_at or run.finished_at)
+    return f"#{run.attempt} {began} {run.outcome:<9} {took:>9} {short(error, 120)}".rstrip()
 
 
 def _attempt_document(run: Attempt) -> dict[str, Any]:
@@ -122,12 +130,13 @@ def _attempt_document(run: Attempt) -> dict[str, Any]:
 
 
 def _details(details: Any) -> str:
-    return " ".join(f"{name}={short(str(value), 80)}" for name, value in details.items() if value is not None)
+    shown = {name: _clock(value) if isinstance(value, datetime) else value for name, value in details.items()}
+    return " ".join(f"{name}={short(str(value), 80)}" for name, value in shown.items() if value is not None)
+
+
+def _moment(moment: datetime | None) -> str:
+    return f"{moment.isoformat(timespec='milliseconds')} ({ago(moment)})" if moment else ""
 
 
 def _clock(moment: datetime) -> str:
     return moment.strftime("%H:%M:%S.%f")[:-3]
-
-
-def _lines(text: str) -> list[str]:
-    return ["".join(c if c.isprintable() else " " for c in line) for line in text.splitlines()]

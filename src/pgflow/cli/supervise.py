@@ -114,13 +114,14 @@ class Supervisor:
 
     def _judge(self, child: Child) -> None:
         if self._reloads:
-            logger.info("worker %d ended with exit code %d; it starts again at the next change", child.number, child.code)
+            logger.info("worker %d %s; it starts again at the next change", child.number, _how(child.code))
         elif child.code in HOPELESS and child.lives == 1:
             logger.error("worker %d cannot start: stopping", child.number)
             self._code = child.code
             self._stop()
         elif child.code != 0:
-            logger.warning("worker %d %s; starting it again in %g s", child.number, _how(child.code), child.start_later())
+            pause = child.start_later()
+            logger.warning("worker %d %s; starting it again in %g s", child.number, _how(child.code), pause)
 
     def _restart(self) -> None:
         logger.info("a file changed: restarting")

@@ -1,4 +1,4 @@
-# ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that --help is quick
+# ruff: noqa: PLC0415, PLR0913, PLR0917, TC001 - options are parameters, and imports wait for the command to run
 """`pgflow worker`: works jobs in this process, or in several under a supervisor."""
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 CELERY: Final = "As Celery spells it"
 HOW: Final = "How"
+RELOAD_GRACE_SECONDS: Final = 5.0
 POOL_WORDS: Final = {
     "prefork": "--processes N works in N processes; @app.task(executor='process') runs one task's jobs in processes",
     "processes": "--processes N works in N processes; @app.task(executor='process') runs one task's jobs in processes",
@@ -47,10 +48,12 @@ def worker(
     ] = None,
     reload: Annotated[bool, typer.Option("--reload/--no-reload", help="Restart when a .py file here changes.")] = False,
     level: Annotated[
-        Level, typer.Option("--log-level", "--loglevel", "-l", case_sensitive=False, help="The least log level shown.")
+        Level,
+        typer.Option("--log-level", "-l", case_sensitive=False, metavar="LEVEL", help="debug, info, warning or error."),
     ] = Level.INFO,
     pool: Annotated[
-        str | None, typer.Option("--pool", "-P", help="`threads`, in which plain functions run anyway.", rich_help_panel=CELERY)
+        str | None,
+        typer.Option("--pool", "-P", help="`threads`, in which plain functions run anyway.", rich_help_panel=CELERY),
     ] = None,
     under: Annotated[int | None, typer.Option(hidden=True, help="The supervisor's process id.")] = None,
 ) -> None:
@@ -64,7 +67,13 @@ def worker(
 
 
 def _work(
-    spec: str | None, dsn: str | None, settings: dict[str, Any], backend: shared.Backend, *, burst: bool, parent: int | None
+    spec: str | None,
+    dsn: str | None,
+    settings: dict[str, Any],
+    backend: shared.Backend,
+    *,
+    burst: bool,
+    parent: int | None,
 ) -> None:
     from pgflow.cli import load, running
     from pgflow.cli.guard import Guard
@@ -85,7 +94,8 @@ def _supervise(spec: str | None, dsn: str | None, settings: dict[str, Any], proc
     from pgflow.cli.supervise import Supervisor, changes
 
     if reload:
-        return Supervisor(_own_command(), processes, grace_seconds=settings["shutdown_grace_seconds"] or 5, ticks=changes()).run()
+        grace = settings["shutdown_grace_seconds"] or RELOAD_GRACE_SECONDS
+        return Supervisor(_own_command(), processes, grace_seconds=grace, ticks=changes()).run()
     with load.opened(spec, dsn, needs_tasks=True, **settings) as app:
         grace = app.settings.shutdown_grace_seconds
     return Supervisor(_own_command(), processes, grace_seconds=grace).run()
@@ -93,7 +103,8 @@ def _supervise(spec: str | None, dsn: str | None, settings: dict[str, Any], proc
 
 def _own_command() -> list[str]:
     # the last word of an option counts, so what made this process a supervisor is taken back behind it
-    return [sys.executable, "-m", "pgflow", *sys.argv[1:], "--processes", "1", "--no-reload", "--under", str(os.getpid())]
+    single = ("--processes", "1", "--no-reload", "--under", str(os.getpid()))
+    return [sys.executable, "-m", "pgflow", *sys.argv[1:], *single]
 
 
 def _check_pool(pool: str | None) -> None:
@@ -111,7 +122,7 @@ def _say_start(app: App, backend: shared.Backend) -> None:
 
     settings = app.settings
     if not app.tasks:
-        logger.warning("the app %s declares no tasks: import the modules that declare them where the app is made", app.name)
+        logger.warning("the app %s declares no tasks: import the modules that do where the app is made", app.name)
     logger.info(
         "pgflow %s worker %s: %s, queues %s, %d tasks, %s, database %s",
         __version__, settings.worker_id, backend.value, ", ".join(settings.queue or app.queues), len(app.tasks),

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pgflow import NewJob
+PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
 
 
 class Guardrails:
@@ -32,4 +33,5 @@ class Guardrails:
                     f"{job.task} has {job.payload_bytes} bytes of arguments, over PGFLOW_MAX_PAYLOAD_BYTES of "
                     f"{self._max_bytes}: keep large data elsewhere and pass a reference"
                 )
-                raise JobRejected("PAYLOAD_TOO_LARGE", msg, job=job, details={"bytes": job.payload_bytes, "limit": self._max_bytes})
+                details = {"bytes": job.payload_bytes, "limit": self._max_bytes}
+                raise JobRejected(PAYLOAD_TOO_LARGE, msg, job=job, details=details)

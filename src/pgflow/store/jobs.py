@@ -134,7 +134,7 @@ def extend_leases(worker: str, leases: Sequence[str], seconds: float) -> Stateme
 
 def standing_leases(worker: str, leases: Sequence[str]) -> Statement[dict[str, list[str]]]:
     """The leases that still stand, each with the ids of its jobs that someone wishes to cancel."""
-    return Statement(STANDING, {"worker": worker, "leases": literal(leases)}, lambda rows: dict(rows))
+    return Statement(STANDING, {"worker": worker, "leases": literal(leases)}, dict)
 
 
 def promise(worker: str, seconds: float) -> Statement[None]:
@@ -171,7 +171,7 @@ def waiting_queues(marks: dict[str, Mark]) -> Statement[list[str]]:
 
 def unknown_since(job_ids: Sequence[str]) -> Statement[dict[str, float]]:
     """For how many seconds each job has met only workers that do not know its task."""
-    return Statement(UNKNOWN_SINCE, {"job_ids": literal(job_ids)}, lambda rows: dict(rows))
+    return Statement(UNKNOWN_SINCE, {"job_ids": literal(job_ids)}, dict)
 
 
 def new_lease_id() -> str:
@@ -192,7 +192,9 @@ def _read_dropped(rows: Rows) -> set[tuple[str, int]]:
 
 
 def _has_more(outcome: Outcome) -> bool:
-    return outcome.delay is not None or outcome.error_code is not None or outcome.result is not None or outcome.spent > 0
+    return (
+        outcome.delay is not None or outcome.error_code is not None or outcome.result is not None or outcome.spent > 0
+    )
 
 
 def _more_json(nth: int, o: Outcome) -> str:

@@ -55,7 +55,9 @@ def available() -> tuple[Migration, ...]:
         msg = f"no migrations beside {here.parents[1]}: install pgflow again"
         raise SchemaMismatchError(msg)
     found = [(m, path) for path in folder.iterdir() if (m := FILE_NAME.fullmatch(path.name))]
-    return tuple(sorted((Migration(int(m[1]), m[2], path.read_text("utf-8")) for m, path in found), key=lambda m: m.version))
+    return tuple(
+        sorted((Migration(int(m[1]), m[2], path.read_text("utf-8")) for m, path in found), key=lambda m: m.version)
+    )
 
 
 def migrate(pool: Pool, tell: Callable[[Migration], None] = lambda _: None) -> list[Migration]:

@@ -68,7 +68,9 @@ class Pool:
         Deadlocks and serialization failures are tried again; so is a lost connection where the
         statement is repeatable. Raises `DatabaseUnavailableError` where the database does not answer.
         """
-        return statement.read(self._attempt(lambda conn: self._execute(conn, statement.query, statement.params), statement.query))
+        return statement.read(
+            self._attempt(lambda conn: self._execute(conn, statement.query, statement.params), statement.query)
+        )
 
     async def arun(self, statement: Statement[T]) -> T:
         """Run one statement in a thread of the store's own; not interrupted by cancellation."""
@@ -116,7 +118,10 @@ class Pool:
     def abort(self) -> None:
         """Free the threads that wait for the database, by shutting their sockets down; then close."""
         for conn in list(self._busy):
-            with contextlib.suppress(psycopg.Error, OSError), socket.fromfd(conn.fileno(), socket.AF_INET, socket.SOCK_STREAM) as wire:
+            with (
+                contextlib.suppress(psycopg.Error, OSError),
+                socket.fromfd(conn.fileno(), socket.AF_INET, socket.SOCK_STREAM) as wire,
+            ):
                 wire.shutdown(socket.SHUT_RDWR)
         self.close()
 
@@ -135,8 +140,8 @@ class Pool:
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(self._size)
         with anyio.CancelScope(shield=True):
-            found = await anyio.to_thread.run_sync(call, limiter=self._limiter)
-        return found
+            answer = await anyio.to_thread.run_sync(call, limiter=self._limiter)
+        return answer  # noqa: RET504 - a return within the scope hides from type checkers that it always comes
 
     def _attempt(self, work: Callable[[psycopg.Connection[tuple[Any, ...]]], T], query: Query | None) -> T:
         repeatable = query is not None and query.repeatable

@@ -6,10 +6,8 @@ import logging
 import time
 from typing import TYPE_CHECKING, Final
 
-import psycopg
-
-from pgflow.errors import DatabaseUnavailableError
 from pgflow.store import jobs as sql
+from pgflow.store.faults import FAULTS
 from pgflow.worker.backoff import Backoff
 from pgflow.worker.reader import Reader
 from pgflow.worker.run import released_at_stop, unknown_task
@@ -75,7 +73,7 @@ class Claimer:
                 if not await self._claim_round():
                     await self._rest()
                 backoff.reset()
-            except (DatabaseUnavailableError, psycopg.Error) as error:
+            except FAULTS as error:
                 if not backoff.tries:
                     logger.warning("cannot claim: %s; trying again", error)
                 await self._bell.wait(backoff.seconds())
@@ -116,7 +114,7 @@ class Claimer:
         )  # fmt: skip
         try:
             found = await self._pool.arun(statement)
-        except (DatabaseUnavailableError, psycopg.Error):
+        except FAULTS:
             self._in_doubt = [lease, *lone]
             raise
         jobs, mark = found

@@ -7,11 +7,10 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-import psycopg
-
 from pgflow.errors import DatabaseUnavailableError
 from pgflow.model import Outcome, OutcomeKind
 from pgflow.store import jobs as sql
+from pgflow.store.faults import StoreError
 from pgflow.worker.backoff import Backoff
 
 if TYPE_CHECKING:
@@ -58,14 +57,14 @@ class Flusher:
                 if not backoff.tries:
                     logger.warning("cannot store %d outcomes: %s; trying again", len(outcomes), error)
                 await self._bell.wait(backoff.seconds())
-            except psycopg.Error as error:
+            except StoreError as error:
                 await self._store_apart(outcomes, over, error)
                 return
             else:
                 self._count(outcomes, dropped)
                 return
 
-    async def _store_apart(self, outcomes: list[Outcome], over: list[str], error: psycopg.Error) -> None:
+    async def _store_apart(self, outcomes: list[Outcome], over: list[str], error: StoreError) -> None:
         # one outcome that cannot be stored must not keep the others out
         if len(outcomes) > 1:
             half = len(outcomes) // 2
@@ -88,7 +87,7 @@ class Flusher:
             logger.warning("%d outcomes came too late: another hand had ended those runs", len(dropped))
 
 
-def _without_details(outcome: Outcome, error: psycopg.Error) -> Outcome:
+def _without_details(outcome: Outcome, error: StoreError) -> Outcome:
     kind = OutcomeKind.FAILED if outcome.delay is not None else OutcomeKind.DEAD
     return outcome._replace(
         kind=kind,

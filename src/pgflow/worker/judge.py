@@ -40,9 +40,13 @@ def raised(run: Run, error: BaseException) -> Outcome:
     job = run.job
     if isinstance(error, Snooze):
         delay = _seconds(error.delay)
-        return Outcome(job, OutcomeKind.SNOOZED, run.started, finished, job.spent, delay, ErrorCode.SNOOZED, _text(error))
+        return Outcome(
+            job, OutcomeKind.SNOOZED, run.started, finished, job.spent, delay, ErrorCode.SNOOZED, _text(error)
+        )
     if isinstance(error, Cancel):
-        return Outcome(job, OutcomeKind.CANCELLED, run.started, finished, job.spent, None, ErrorCode.CANCELLED, _text(error))
+        return Outcome(
+            job, OutcomeKind.CANCELLED, run.started, finished, job.spent, None, ErrorCode.CANCELLED, _text(error)
+        )
     if isinstance(error, Retry):
         return _failed(run, error, ErrorCode.RETRY_ASKED, finished, retryable=True)
     code, retryable = classify(error)
@@ -77,7 +81,9 @@ def _failed(run: Run, error: BaseException, code: str, finished: float, *, retry
         if delay is None:
             reason = DeadReason.NON_RETRYABLE
     kind = OutcomeKind.FAILED if reason is None else OutcomeKind.DEAD
-    return Outcome(job, kind, run.started, finished, spent, delay, code, _text(error), _trace(error), reason_code=reason)
+    return Outcome(
+        job, kind, run.started, finished, spent, delay, code, _text(error), _trace(error), reason_code=reason
+    )
 
 
 def _delay(run: Run, spent: int, error: BaseException) -> float | None:

@@ -97,7 +97,6 @@ def begin(run: Run, deadlines: Deadlines) -> None:
         deadlines.watch(run)
 
 
-
 def arguments(run: Run) -> tuple[list[Any], dict[str, Any]]:
     """Decode a run's arguments, its context first where the task asks for it. Raises `BadPayloadError`."""
     job, task = run.job, run.task

@@ -40,9 +40,13 @@ class Child:
         child_reads, self._write = os.pipe()
         read, child_writes = os.pipe()
         command = [sys.executable, "-m", "pgflow.worker.child", str(child_reads), str(child_writes)]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p or os.getcwd() for p in sys.path)}
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p or str(Path.cwd()) for p in sys.path)}
         self.process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            command, pass_fds=(child_reads, child_writes), stdin=subprocess.DEVNULL, env=environment, start_new_session=True
+            command,
+            pass_fds=(child_reads, child_writes),
+            stdin=subprocess.DEVNULL,
+            env=environment,
+            start_new_session=True,
         )
         os.close(child_reads)
         os.close(child_writes)

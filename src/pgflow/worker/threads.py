@@ -38,7 +38,9 @@ class ThreadLane(Lane):
         super().put(runs)
         while len(self._threads) < min(len(self.slots), self.busy + len(self.backlog)):
             slot = self.slots[len(self._threads)]
-            thread = threading.Thread(target=self._work, args=(slot,), name=f"pgflow-slot-{len(self._threads)}", daemon=True)
+            thread = threading.Thread(
+                target=self._work, args=(slot,), name=f"pgflow-slot-{len(self._threads)}", daemon=True
+            )
             self._threads.append(thread)
             thread.start()
         for _ in runs:

