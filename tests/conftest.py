@@ -17,7 +17,7 @@ from pgflow.store.migrate import migrate
 from pgflow.store.pool import Pool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 TEMPLATE_LOCK = 0x7067_7465
 
@@ -92,3 +92,17 @@ def _database(server_url: str, template: str) -> Iterator[str]:
     yield make_conninfo(server_url, dbname=name.as_string(None).strip('"'))
     with psycopg.connect(server_url, autocommit=True) as conn:
         conn.execute(sql.SQL("drop database {} with (force)").format(name))
+
+
+@pytest.fixture
+def pool_of() -> Iterator[Callable[[str], Pool]]:
+    """Make pools, closed behind the test."""
+    made: list[Pool] = []
+
+    def make(dsn: str) -> Pool:
+        made.append(Pool(dsn))
+        return made[-1]
+
+    yield make
+    for pool in made:
+        pool.close()

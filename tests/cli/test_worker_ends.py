@@ -106,22 +106,23 @@ def test_a_database_that_has_gone_does_not_hold_the_process_up(
 def test_two_processes_work_and_end_together(
     pgflow: Command, backend: str, db: psycopg.Connection[Any], tmp_path: Path
 ) -> None:
+    words = ("worker", "-A", TASKS, "--backend", backend, "--processes", "2", "--grace", str(GRACE))
+    process = pgflow.start(*words, PGFLOW_LEASE_SECONDS="1", PGFLOW_WORKER_ID="pair")
+
+    def pids() -> set[int]:
+        rows = db.execute("select pid from pgflow.workers where id in ('pair-1', 'pair-2')").fetchall()
+        return {row[0] for row in rows} if len(rows) == 2 else set()
+
+    first = until(pids)
     crash = pgflow.json("enqueue", "cli_tasks.crash", "-A", TASKS)["job_id"]
-    more = {"PGFLOW_LEASE_SECONDS": "1", "PGFLOW_WORKER_ID": "pair"}
-    process = pgflow.start(
-        "worker", "-A", TASKS, "--backend", backend, "--processes", "2", "--grace", str(GRACE), **more
-    )
-    until(lambda: (tmp_path / "crashed").exists())
-    until(
-        lambda: db.execute("select 1 from pgflow.attempts where job_id = %s and outcome = 'lost'", [crash]).fetchone()
-    )
-    query = "select count(*) from pgflow.workers where beat_at > now() - interval '5 s' and id in ('pair-1', 'pair-2') and not stopping"
-    until(lambda: db.execute(query).fetchone() == (2,))
-    pids = [pid for (pid,) in db.execute("select pid from pgflow.workers").fetchall()]
+    lost = "select 1 from pgflow.attempts where job_id = %s and outcome = 'lost'"
+    until(lambda: db.execute(lost, [crash]).fetchone())
+    last = until(lambda: (now := pids()) != first and now)
+    assert (tmp_path / "crashed").exists()
     code, errors = stopped(process, within=ENDS_WITHIN + 1)
     assert code == 0, errors
     assert re.search(r"worker [12] was ended by SIGKILL; starting it again in 1 s", errors)
-    for pid in pids:
+    for pid in last:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
 

@@ -36,7 +36,7 @@ def claim(pool: Pool, most: int = 1, queue: str = "q", worker: str = "w1", secon
 def finish(pool: Pool, job: Claimed, kind: OutcomeKind, *, spent: int | None = None, **fields: Any) -> None:
     """End one claimed job's hand-over."""
     now = time.monotonic()
-    outcome = Outcome(job, kind, now - 0.2, now - 0.1, job.spent if spent is None else spent, **fields)
+    outcome = Outcome(job, kind, now - 0.0002, now - 0.0001, job.spent if spent is None else spent, **fields)
     assert pool.run(jobs.finish([outcome], [job.lease_id], now)) == set()
 
 

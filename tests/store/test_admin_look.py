@@ -11,6 +11,7 @@ import pytest
 
 from pgflow.errors import JobNotFoundError
 from pgflow.model import OutcomeKind, State
+from pgflow.store import buckets
 from pgflow.store.admin import act, look
 from pgflow.views import JobFilter, Page
 
@@ -21,10 +22,6 @@ if TYPE_CHECKING:
     from pgflow.store.pool import Pool
 
 ABSENT = "019ab6d5-0c5e-7cc0-8a3f-3d2f6f1f9b10"
-
-
-def today() -> str:
-    return datetime.now(UTC).strftime("%Y%m%d")
 
 
 def listed(pool: Pool, **wanted: Any) -> list[str]:
@@ -65,7 +62,7 @@ def test_a_job_comes_with_its_arguments_and_its_last_error(pool: Pool) -> None:
     job = pool.run(look.job(dead))
     assert (job.args, job.kwargs, job.headers, job.timeout, job.priority) == ([1], {"to": "x"}, {"h": 1}, 3.0, 4)
     assert (job.reason_code, job.error_code, job.error_message) == ("NON_RETRYABLE", "UNKNOWN", "boom")
-    assert (job.attempt, job.spent, job.worker_id, job.dataset) == (1, 1, "w1", today())
+    assert (job.attempt, job.spent, job.worker_id) == (1, 1, "w1")
     assert job.finished_at is not None
     assert page(pool).items[0].args is None
     assert page(pool, payloads=True).items[0].args == [1]
@@ -105,9 +102,17 @@ def test_filters_narrow_the_list(pool: Pool) -> None:
     assert listed(pool, created_after=now + timedelta(hours=1)) == []
     assert listed(pool, created_before=now - timedelta(hours=1)) == []
     assert len(listed(pool, created_after=now - timedelta(hours=1))) == 3
-    assert len(listed(pool, dataset=today())) == 3
-    assert listed(pool, dataset="default") == []
-    assert listed(pool, dataset="20200101") == []
+
+
+def test_a_dataset_is_listed_by_its_bucket(pool: Pool) -> None:
+    buckets.ensure(pool, "day")
+    job_id = moving.one(pool)
+    today = pool.run(look.job(job_id)).dataset
+    assert today == buckets.name_of("day", datetime.now(UTC))
+    assert listed(pool, dataset=today) == [job_id]
+    assert listed(pool, dataset="default") == listed(pool, dataset="20200101") == []
+    buckets.remove(pool, today)
+    assert listed(pool, dataset="default") == [job_id]
 
 
 def test_a_search_that_finds_nothing_stops_at_its_bound_and_says_how_far_it_came(
@@ -150,9 +155,8 @@ def test_queues_are_counted_whether_or_not_anything_works_them(pool: Pool, db: p
     moving.one(pool, queue="later", delay=60.0)
     done = moving.claim(pool, 2)
     pool.run(act.pause("held", "because"))
-    db.execute(
-        "insert into pgflow.workers select 'w1', now(), now(), null, 1, 5, 2, false, 'h', '1', 'asyncio', '{q,idle}', '{t}', '[]'"
-    )
+    db.execute("""insert into pgflow.workers values ('w1', now(), now(), null, 1, 5, 2, false, 'h', '1', 'asyncio',
+      '{q,idle}', '{t}', '[]')""")
     rows = {row.name: row for row in pool.run(look.queues())}
     assert set(rows) == {"q", "later", "held", "idle"}
     assert (rows["q"].depth, rows["q"].depth_is_estimate, rows["q"].running, rows["q"].workers) == (3, False, 2, 1)

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import moving
-import psycopg
 import pytest
 
 from pgflow.model import NewJob, OutcomeKind, State
@@ -17,6 +16,8 @@ from pgflow.store.admin import act, look
 from pgflow.store.jobs import ENQUEUE, enqueue_payload
 
 if TYPE_CHECKING:
+    import psycopg
+
     from pgflow.store.pool import Pool
 
 HELD_UP_SECONDS = 1.0  # the lock timeout is 0.1 s; the rest is a slow machine's

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -16,7 +17,11 @@ if TYPE_CHECKING:
     from pgflow.cli.scene import Counts, Scene
 
 GRACE_SECONDS: Final = 5.0
-QUICK: Final[dict[str, Any]] = {"max_payload_bytes": 262_144, "shutdown_grace_seconds": GRACE_SECONDS, "poll_interval_ms": 100}
+QUICK: Final[dict[str, Any]] = {
+    "max_payload_bytes": 262_144,
+    "shutdown_grace_seconds": GRACE_SECONDS,
+    "poll_interval_ms": 100,
+}
 
 
 def demo(
@@ -61,7 +66,7 @@ def _tell(app: App, scene: Scene, counts: Counts, seconds: float) -> None:
     say(f"seconds:   {seconds:>5.1f}\n")
     say("A job that failed and was tried again (pgflow job ID):\n")
     retried, dead = scene.a_retried, scene.a_dead
-    say("\n".join(f"  {line}" for line in story.as_text(story.read(app, retried))))
+    say("\n".join(f"  {line}" for line in story.as_text(story.read(app, retried), traceback=False)))
     say("\nA job that gave up, explained (pgflow explain ID):\n")
     say(f"  {app.pool.together(lambda run: explain(run, dead)).paragraph}\n")
     say("Look around:")
@@ -80,7 +85,7 @@ def _serve(app: App, backend: shared.Backend, *, quiet: bool) -> None:
     guard = Guard(GRACE_SECONDS)
     if not quiet:
         say("\nA worker runs, and a job comes each second, until Ctrl-C. In another terminal: pgflow watch")
-
+    sys.stdout.flush()
     running.run_async(running.work, app.worker(queues=[QUEUE]), guard, scene.trickle, backend=backend)
     app.close()
     guard.leave(0)

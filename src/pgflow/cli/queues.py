@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from pgflow.cli import options as shared
 from pgflow.cli.output import ago, say, say_items, say_json, seconds, table
+
+if TYPE_CHECKING:
+    from pgflow.views import QueueRow
 
 queues = typer.Typer(help="List, pause and resume queues.", invoke_without_command=True)
 
@@ -37,13 +40,7 @@ def listing(app: shared.App = None, dsn: shared.Dsn = None, as_json: shared.Json
     if as_json:
         say_items(found)
         return
-    rows = [
-        (
-            q.name, f"about {q.depth}" if q.depth_is_estimate else q.depth, q.scheduled, q.running, seconds(q.oldest_wait),
-            q.workers, f"since {ago(q.paused_at)}: {q.paused_reason or 'no reason given'}" if q.paused else "",
-        )
-        for q in found
-    ]  # fmt: skip
+    rows = [(q.name, _depth(q), q.scheduled, q.running, seconds(q.oldest_wait), q.workers, _pause(q)) for q in found]
     table(("queue", "queued", "scheduled", "running", "oldest", "workers", "paused"), rows, empty="no queues yet")
 
 
@@ -104,3 +101,11 @@ def _tell(queue: str, *, paused: bool, changed: bool, as_json: bool) -> None:
 
 def _life(alive: bool, stopping: bool) -> str:  # noqa: FBT001 - two words of one row
     return "silent" if not alive else "stopping" if stopping else "alive"
+
+
+def _depth(queue: QueueRow) -> str:
+    return f"about {queue.depth}" if queue.depth_is_estimate else str(queue.depth)
+
+
+def _pause(queue: QueueRow) -> str:
+    return f"{ago(queue.paused_at)}: {queue.paused_reason or 'no reason given'}" if queue.paused else ""

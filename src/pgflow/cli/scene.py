@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -12,7 +13,7 @@ from pgflow import demo
 from pgflow.cli.progress import progress
 from pgflow.cli.running import run_async
 from pgflow.demo import QUEUE
-from pgflow.errors import JobRejected, WaitTimeoutError
+from pgflow.errors import DatabaseUnavailableError, JobRejected, WaitTimeoutError
 from pgflow.model import OutcomeKind, State
 from pgflow.store import migrate
 from pgflow.store.admin import look
@@ -149,7 +150,9 @@ class Scene:
 async def trickle() -> None:
     """Enqueue a job each second, of every fate in turn, until cancelled."""
     for order in count(1):
-        await _send(order)
+        # a database that is away is the worker's to tell
+        with suppress(DatabaseUnavailableError):
+            await _send(order)
         await anyio.sleep(TRICKLE_SECONDS)
 
 

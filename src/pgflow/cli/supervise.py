@@ -56,6 +56,7 @@ class Child:
 
     def start_later(self) -> float:
         """Plan the next start, each later than the one before until a process stays; gives the seconds until then."""
+        self.code = 0
         steady = time.monotonic() - self._started > STEADY_SECONDS
         self.tries = 1 if steady else self.tries + 1
         pause = float(min(BACKOFF_MAX_SECONDS, 2 ** (self.tries - 1)))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pgflow.store.statement import Query, Rows
 
 CLOCK_OFF_SECONDS: Final = 5.0
+OLD_TRANSACTION_SECONDS: Final = 60.0
 DEAD_ROWS_BEARABLE: Final = 50_000
 DEFAULT_ROWS_BEARABLE: Final = 100_000
 SERVER: Final = load("admin/doctor_server")
@@ -57,7 +58,8 @@ def _writable(pool: Pool) -> Check:
 
 def _autovacuum(pool: Pool) -> Check:
     on = _rows(pool, SERVER)[0][3]
-    return _check("autovacuum", on, "on" if on else "off", "set autovacuum and track_counts on: ready grows without them")
+    remedy = "set autovacuum and track_counts on: ready grows without them"
+    return _check("autovacuum", on, "on" if on else "off", remedy)
 
 
 def _schema(pool: Pool) -> Check:
@@ -77,8 +79,9 @@ def _clock(pool: Pool) -> Check:
 
 
 def _transactions(pool: Pool) -> Check:
-    rows = _rows(pool, TRANSACTIONS)
-    detail = ", ".join(f"{who} for {seconds:.0f} s" for who, seconds in rows) or "none is older than 60 s"
+    rows = pool.run(Statement(TRANSACTIONS, {"seconds": OLD_TRANSACTION_SECONDS}, all_rows))
+    none = f"none is older than {OLD_TRANSACTION_SECONDS:.0f} s"
+    detail = ", ".join(f"{who} for {seconds:.0f} s" for who, seconds in rows) or none
     return _check("transactions", not rows, detail, "end them: what was deleted since cannot be cleaned up")
 
 
@@ -87,11 +90,11 @@ def _buckets(pool: Pool) -> list[Check]:
     made = [bucket for bucket in pool.run(buckets.listing()) if bucket.ends_at is not None]
     ends = max((bucket.ends_at for bucket in made if bucket.ends_at), default=None)
     ahead = ends is None or ends > now + timedelta(hours=1)
-    detail = f"{len(made)}, made until {ends:%Y-%m-%d %H:%M} UTC" if ends else "none: all jobs share the default partition"
+    detail = f"{len(made)}, made until {ends:%Y-%m-%d %H:%M} UTC" if ends else "none: all share the default partition"
     stray = _rows(pool, DEFAULT)[0][0]
     few = stray <= DEFAULT_ROWS_BEARABLE
     return [
-        _check("buckets", ahead, detail, "start a worker, which makes buckets ahead; look in its log for what stops it"),
+        _check("buckets", ahead, detail, "start a worker: it makes buckets ahead; its log says what stops it"),
         _check("default partition", few or not made, f"{stray:,} jobs" if few else "over 100,000 jobs",
                "prune: a bucket is dropped whole, these rows are not"),
     ]  # fmt: skip
@@ -134,7 +137,7 @@ def _workers(pool: Pool) -> list[Check]:
     workers = pool.run(look.workers())
     silent = [worker for worker in workers if not worker.alive]
     said = ", ".join(f"{worker.id} for {worker.beat_age:.0f} s" for worker in silent[:5])
-    waiting = [queue for queue in pool.run(look.queues()) if queue.depth and not queue.workers]
+    waiting = [queue for queue in pool.run(look.queues()) if queue.depth and not (queue.workers or queue.paused)]
     queues = ", ".join(f"{queue.name} ({queue.depth:,})" for queue in waiting[:5])
     remedy = f"start a worker: `pgflow worker -Q {','.join(queue.name for queue in waiting[:5])}`"
     return [

@@ -80,14 +80,15 @@ def _queued(case: Case) -> Iterator[str]:
 
 def _scheduled(case: Case) -> Iterator[str]:
     last, due = case.last, _at(case, case.job.next_run_at)
-    if last is None or last.outcome is OutcomeKind.RELEASED and last.error_code == ErrorCode.RUN_NOW:
+    if last is None:
         yield f"{_name(case.job)} is scheduled: it was enqueued to run at {due}."
     elif last.outcome is OutcomeKind.SNOOZED:
         why = f" ({_short(last.error_message)})" if last.error_message else ""
         yield f"{_name(case.job)} is scheduled: it snoozed itself{why} until {due}, which spends no attempt."
     elif last.error_code == ErrorCode.UNKNOWN_TASK:
+        often = _times(case.unknown_releases)
         yield f"{_name(case.job)} is scheduled: {last.worker_id} does not know its task and put it off until {due}."
-        yield f"That has happened {_times(case.unknown_releases)}; it spends nothing, but the job dies after an hour of it."
+        yield f"That has happened {often}; it spends nothing, but after an hour of it the job dies."
     else:
         yield f"{_name(case.job)} is scheduled: it was handed back ({last.error_code or last.outcome}) until {due}."
     yield from _obstacles(case)

@@ -1,4 +1,4 @@
--- Snapshots held for over a minute, in any session, replica or prepared transaction: nothing dead since can be cleaned up.
+-- Transactions open for long, in a session or prepared: what has died since cannot be cleaned up.
 select who, seconds from (
   select 'session ' || pid || coalesce(' of ' || usename, '') || coalesce(' (' || nullif(application_name, '') || ')', '') as who,
     extract(epoch from clock_timestamp() - xact_start)::double precision as seconds
@@ -7,4 +7,4 @@ select who, seconds from (
   union all
   select 'prepared transaction ' || gid, extract(epoch from clock_timestamp() - prepared)::double precision
   from pg_prepared_xacts where database = current_database()
-) as t where seconds > 60 order by seconds desc limit 5
+) as t where seconds > %(seconds)s order by seconds desc limit 5
