@@ -6,6 +6,7 @@ import nox
 
 nox.options.sessions = ["lint", "types", "layers", "tests"]
 nox.options.default_venv_backend = "venv"
+nox.options.reuse_existing_virtualenvs = True
 
 EVERYTHING = "-e.[embedded,dev,uvloop]"
 
@@ -45,6 +46,13 @@ def examples(session: nox.Session) -> None:
     """Every example, as a user would run it."""
     session.install(EVERYTHING)
     session.run("python", "-m", "pytest", "-q", "tests/test_examples.py", *session.posargs)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """See it work: jobs that succeed, retry, die and are replayed."""
+    session.install(EVERYTHING)
+    session.run("pgflow", "demo", *session.posargs)
 
 
 @nox.session

@@ -12,7 +12,8 @@ ROOT = Path(__file__).parents[1]
 
 def test_the_wheel_holds_migrations_statements_and_the_typed_mark(tmp_path: Path) -> None:
     script = f"from hatchling.build import build_wheel; print(build_wheel({str(tmp_path)!r}))"
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
     names = set(zipfile.ZipFile(tmp_path / done.stdout.split()[-1]).namelist())
     wanted = {f"pgflow/migrations/{path.name}" for path in (ROOT / "migrations").glob("*.sql")}
     wanted |= {str(path.relative_to(ROOT / "src")) for path in (ROOT / "src/pgflow/store/sql").rglob("*.sql")}

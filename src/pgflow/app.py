@@ -44,7 +44,7 @@ class App:
         self._tasks: dict[str, Task[..., Any]] = {}
         self._pool: Pool | None = None
         self._lock = threading.RLock()
-        self.door = StoreDoor(self)
+        self.door = StoreDoor(self)  # pyright: ignore[reportArgumentType] - cached_property is a property too
 
     @overload
     def task(self, function: Callable[P, R], /) -> Task[P, R]: ...

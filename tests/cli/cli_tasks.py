@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from pathlib import Path
@@ -11,6 +13,11 @@ import anyio
 from pgflow import App, JobError
 
 app = App("cli-tests")
+
+
+def mark() -> None:
+    """Show that a job has begun, in the worker's directory."""
+    Path("held").touch()
 
 
 @app.task(keep_result=True)
@@ -35,18 +42,21 @@ async def fail_later() -> None:
 @app.task
 async def rest(seconds: float) -> None:
     """Wait on the event loop."""
+    mark()
     await anyio.sleep(seconds)
 
 
 @app.task
 async def hold_loop(seconds: float) -> None:
     """Block the event loop, as no task should."""
+    mark()
     time.sleep(seconds)  # noqa: ASYNC251
 
 
 @app.task
 def hold_thread(seconds: float) -> None:
     """Block a thread."""
+    mark()
     time.sleep(seconds)
 
 
@@ -59,6 +69,7 @@ def leave_thread(seconds: float) -> None:
 @app.task(executor="process")
 def hold_process(seconds: float) -> None:
     """Block a child process."""
+    mark()
     time.sleep(seconds)
 
 
@@ -68,6 +79,4 @@ def crash() -> None:
     mark = Path("crashed")
     if not mark.exists():
         mark.touch()
-        import os, signal
-
         os.kill(os.getpid(), signal.SIGKILL)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import psycopg
     from cli_runs import Command
 
+TIMELINE_KEYS = "job_id status queue job_type run_at next_run_at last_worker_id last_error attempts events"
+
 COUNTS = """
 select (select count(*) from pgflow.jobs), count(*) filter (where state = 'succeeded'),
   (select count(distinct a.job_id) from pgflow.attempts as a join pgflow.attempts as b using (job_id)
@@ -66,9 +68,7 @@ def test_a_job_is_told_and_explained(pgflow: Command, until_state: Callable[[str
     pgflow("worker", "-A", "cli_tasks:app", "--burst", "-l", "warning")
     until_state(job_id, "retrying")
     told = pgflow.json("job", job_id)
-    assert list(told) == [
-        "job_id", "status", "queue", "job_type", "run_at", "next_run_at", "last_worker_id", "last_error", "attempts", "events",
-    ]  # fmt: skip
+    assert list(told) == TIMELINE_KEYS.split()
     assert (told["status"], told["job_type"]) == ("retrying", "cli_tasks.fail_later")
     run = told["attempts"][0]
     assert (run["attempt_no"], run["status"], run["error_code"]) == (1, "failed", "UNKNOWN")

@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pgflow import cli
+from pgflow.cli import load
+from pgflow.errors import AppNotFoundError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -26,13 +30,26 @@ NOWHERE = "postgresql://user:secret-word@127.0.0.1:1/none"
         ("os.path", "it has no App"),
     ],
 )
-def test_an_app_that_is_not_there_is_named(pgflow: Command, spec: str, words: str) -> None:
-    assert re.search(words, pgflow.refused("worker", "-A", spec, code=2))
+def test_an_app_that_is_not_there_is_named(spec: str, words: str) -> None:
+    with pytest.raises(AppNotFoundError, match=words):
+        load.find(spec, needs_tasks=True)
 
 
-@pytest.mark.parametrize("spec", ["cli_tasks:app", "cli_tasks.app", "cli_tasks", "two_apps:shop"])
-def test_an_app_is_found_by_each_spelling(pgflow: Command, spec: str) -> None:
-    pgflow("-A", spec, "worker", "--burst")
+@pytest.mark.parametrize(
+    ("spec", "name"),
+    [
+        ("cli_tasks:app", "cli-tests"),
+        ("cli_tasks.app", "cli-tests"),
+        ("cli_tasks", "cli-tests"),
+        ("two_apps:shop", "shop"),
+    ],
+)
+def test_an_app_is_found_by_each_spelling(spec: str, name: str) -> None:
+    assert load.find(spec, needs_tasks=True).name == name
+
+
+def test_celery_s_order_of_words_is_understood(pgflow: Command) -> None:
+    pgflow("-A", "cli_tasks:app", "worker", "--burst")
 
 
 def test_the_working_directory_is_on_the_path(pgflow: Command, tmp_path: Path) -> None:
@@ -57,10 +74,22 @@ def test_a_worker_without_an_app_says_how_to_name_one(pgflow: Command) -> None:
         (["worker", "--lightning"], "pgflow worker --help"),
         (["fly"], "pgflow --help"),
         (["seed", "0"], "seed --help"),
+        (["replay"], "--dead"),
+        (["replay", "--dead", "17"], "--dead"),
+        (["replay", "17", "--queue", "mail"], "add --dead"),
+        (["replay", "--dead", "--to", "x"], "not with --dead"),
     ],
 )
-def test_bad_usage_is_one_line_and_exit_code_two(bare_command: Command, words: list[str], remedy: str) -> None:
-    assert remedy in bare_command.refused(*words, code=2)
+def test_bad_usage_is_one_line_and_exit_code_two(
+    words: list[str], remedy: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("pgflow.cli", "pgflow.cli.worker"):
+        monkeypatch.setattr(f"{module}.configure", lambda _level: None)
+    assert cli.run(words) == 2
+    shown = capsys.readouterr()
+    assert not shown.out
+    assert re.fullmatch("error: .*\n", shown.err)
+    assert remedy in shown.err
 
 
 def test_a_bad_setting_is_named_with_what_it_takes(pgflow: Command) -> None:

@@ -36,6 +36,7 @@ def running(pgflow: Command, backend: str, task: str, until_state: Callable[[str
     """Start a worker and wait until it runs a job of a task for a minute; gives the process and the job's id."""
     job_id = pgflow.json("enqueue", f"cli_tasks.{task}", "-A", TASKS, "--args", "[60]")["job_id"]
     process = pgflow.start("worker", "-A", TASKS, "--backend", backend, "--grace", str(GRACE), "-c", "2", *more)
+    until((pgflow.directory / "held").exists)
     until_state(job_id, State.RUNNING)
     return process, job_id
 
@@ -58,6 +59,7 @@ def test_a_running_job_is_handed_back_within_the_grace_time(
     process, job_id = running(pgflow, backend, task, until_state)
     code, errors = stopped(process, within=ENDS_WITHIN)
     assert code == 0, errors
+    assert "not stored" not in errors
     until_state(job_id, State.QUEUED)
 
 
@@ -121,7 +123,7 @@ def test_two_processes_work_and_end_together(
     assert (tmp_path / "crashed").exists()
     code, errors = stopped(process, within=ENDS_WITHIN + 1)
     assert code == 0, errors
-    assert re.search(r"worker [12] was ended by SIGKILL; starting it again in 1 s", errors)
+    assert re.search(r"worker [12] was ended by SIGKILL; starting it again in 1 s", errors), errors
     for pid in last:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)

@@ -105,9 +105,7 @@ def test_an_archived_bucket_keeps_its_rows_outside(pool: Pool, db: psycopg.Conne
     assert buckets.ensure(pool, "day") == []
 
 
-def test_an_uncommitted_enqueue_makes_removal_give_up_and_loses_no_job(
-    pool: Pool, db: psycopg.Connection[Any]
-) -> None:
+def test_an_uncommitted_enqueue_makes_removal_give_up_and_loses_no_job(pool: Pool, db: psycopg.Connection[Any]) -> None:
     buckets.ensure(pool, "day")
     with db.transaction():
         job_id = enqueue_on(db)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pgflow.cli import options as shared
-from pgflow.cli.output import ago, say_items, short, table
+from pgflow.cli.output import age, ago, say_items, short, table
 
 
 class Kind(StrEnum):
@@ -86,6 +86,6 @@ def dlq(
         table(("count", "reason", "task", "error", "last", "message"), lines, empty="no dead letters")
     else:
         rows = [
-            (d.job_id, ago(d.dead_at), d.task, d.error_code or d.reason_code, short(d.error_message)) for d in found
+            (d.job_id, age(d.dead_at), d.task, d.error_code or d.reason_code, short(d.error_message)) for d in found
         ]
-        table(("id", "died", "task", "error", "message"), rows, empty="no dead letters")
+        table(("id", "age", "task", "error", "message"), rows, empty="no dead letters")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pgflow.cli import options as shared
-from pgflow.cli.output import ago, one_line, say, say_items, say_json, short, table
+from pgflow.cli.output import age, one_line, say, say_items, say_json, short, table
 from pgflow.errors import ArgumentError
 from pgflow.model import State
 
@@ -105,8 +105,8 @@ def jobs(
     if as_json:
         say_items(page.items, next_cursor=page.next, complete=page.complete)
         return
-    rows = [(row.id, row.state, row.queue, row.task, row.attempt, ago(row.created_at)) for row in page.items]
-    table(("id", "state", "queue", "task", "runs", "enqueued"), rows, empty="no jobs")
+    rows = [(row.id, row.state, row.queue, row.task, age(row.created_at)) for row in page.items]
+    table(("id", "state", "queue", "task", "age"), rows, empty="no jobs")
     if page.next:
         say(f"older ones: --before {page.next}")
 

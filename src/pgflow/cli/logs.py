@@ -26,6 +26,7 @@ def configure(level: Level) -> None:
     logging.basicConfig(level=level.upper(), handlers=[_rich() if sys.stderr.isatty() else _plain()], force=True)
     # the pool's own complaints repeat, with less, what pgflow says itself
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)
 
 
 def _plain() -> logging.Handler:
@@ -38,6 +39,11 @@ def _plain() -> logging.Handler:
 
 def _rich() -> logging.Handler:
     from rich.console import Console  # noqa: PLC0415 - only a terminal pays for it
+    from rich.highlighter import NullHighlighter  # noqa: PLC0415
     from rich.logging import RichHandler  # noqa: PLC0415
 
-    return RichHandler(console=Console(stderr=True), show_path=False, markup=False, log_time_format="%H:%M:%S")
+    handler = RichHandler(
+        console=Console(stderr=True), show_path=False, highlighter=NullHighlighter(), log_time_format="%H:%M:%S"
+    )
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    return handler

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "m"))
 MESSAGE_SHOWN: Final = 200
+MAY_WRAP: Final = frozenset({"task", "message", "queues", "error", "finding", "paused", "reason"})
 
 
 def say(text: str = "") -> None:
@@ -79,6 +80,11 @@ def seconds(value: float | None) -> str:
     return f"{value / size:.1f} {unit}"
 
 
+def age(moment: datetime) -> str:
+    """Write how long ago a moment was, without saying so."""
+    return seconds(max((datetime.now(UTC) - moment).total_seconds(), 0.0))
+
+
 def ago(moment: datetime | None) -> str:
     """Say how long ago a moment was, or in how long it will be."""
     if moment is None:
@@ -94,8 +100,8 @@ def _rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
     drawn = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        # ids are copied by people, so they are never cut
-        drawn.add_column(column, no_wrap=column == "id", overflow="fold")
+        # ids are copied by people, so they are never broken; what may be long gives way
+        drawn.add_column(column, no_wrap=column not in MAY_WRAP, overflow="fold")
     for row in rows:
         drawn.add_row(*map(Text, row))
     Console().print(drawn)

@@ -55,7 +55,10 @@ class Child:
         return True
 
     def start_later(self) -> float:
-        """Plan the next start, each later than the one before until a process stays; gives the seconds until then."""
+        """Plan the next start, each later than the one before until a process stays; gives the seconds until then.
+
+        What ended the last process is mended by it, and no part of the supervisor's exit code any more.
+        """
         self.code = 0
         steady = time.monotonic() - self._started > STEADY_SECONDS
         self.tries = 1 if steady else self.tries + 1
@@ -121,8 +124,8 @@ class Supervisor:
             self._code = child.code
             self._stop()
         elif child.code != 0:
-            pause = child.start_later()
-            logger.warning("worker %d %s; starting it again in %g s", child.number, _how(child.code), pause)
+            how, pause = _how(child.code), child.start_later()
+            logger.warning("worker %d %s; starting it again in %g s", child.number, how, pause)
 
     def _restart(self) -> None:
         logger.info("a file changed: restarting")

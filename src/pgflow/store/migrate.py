@@ -120,7 +120,8 @@ def _missing(rows: list[tuple[Any, ...]]) -> list[Migration]:
             msg = f"the database's schema is newer than this pgflow: it has {version:04d}_{name}; upgrade pgflow"
             raise SchemaMismatchError(msg)
         if mine.checksum != checksum:
-            msg = f"migration {version:04d}_{name} was applied from another text than this pgflow ships: install the release that made the database"
+            other = f"migration {version:04d}_{name} was applied from another text than this pgflow ships"
+            msg = f"{other}: install the release that made the database"
             raise SchemaMismatchError(msg)
     applied = {row[0] for row in rows}
     return [m for m in available() if m.version not in applied]

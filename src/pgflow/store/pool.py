@@ -106,7 +106,8 @@ class Pool:
             conn = pool.getconn(self._acquire_seconds)
         except psycopg_pool.PoolTimeout as error:
             self._knock()
-            msg = f"all {self._size} connections of the store were busy for {self._acquire_seconds:g} s: raise PGFLOW_DB_MAX_CONNECTIONS"
+            busy = f"all {self._size} connections of the store were busy for {self._acquire_seconds:g} s"
+            msg = f"{busy}: raise PGFLOW_DB_MAX_CONNECTIONS"
             raise DatabaseUnavailableError(msg) from error
         try:
             self._busy.add(conn)
@@ -154,7 +155,8 @@ class Pool:
                     raise
                 time.sleep(0.01 * (PASSING_TRIES - left + 1))
             except NO_SCHEMA as error:
-                msg = f"the database has no pgflow schema this version can use ({error.diag.message_primary}): run `pgflow migrate`"
+                lacks = f"the database has no pgflow schema this version can use ({error.diag.message_primary})"
+                msg = f"{lacks}: run `pgflow migrate`"
                 raise SchemaMismatchError(msg) from error
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
                 if not (repeatable and left == PASSING_TRIES):

@@ -1,0 +1,1 @@
+"""Help for testing code that enqueues and runs jobs."""
