@@ -27,6 +27,7 @@ create table pgflow.jobs (
     run_at >= '2000-01-01 00:00+00' and run_at < '2200-01-01 00:00+00'
     and (expires_at is null or expires_at < '2200-01-01 00:00+00'))
 ) partition by range (id);
+create index jobs_root on pgflow.jobs (root_id) where root_id is not null;
 create table pgflow.jobs_default partition of pgflow.jobs default;
 
 -- One hand-over of one job. Its primary key is the fence: who writes it first has ended that run.

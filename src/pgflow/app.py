@@ -46,6 +46,13 @@ class App:
         self._lock = threading.RLock()
         self.door = StoreDoor(self)  # pyright: ignore[reportArgumentType] - cached_property is a property too
 
+    def configure(self, **settings: Any) -> None:
+        """Change settings, the database among them (`database_url=…`); what was opened is closed first."""
+        self.close()
+        for read in ("settings", "hooks", "database"):
+            self.__dict__.pop(read, None)
+        self._given.update(settings)
+
     @overload
     def task(self, function: Callable[P, R], /) -> Task[P, R]: ...
     @overload

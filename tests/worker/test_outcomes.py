@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from pgflow import App, Cancel, Context, JobError, JobFailed, Retry, Snooze
+from moves import hasten
 from workers import until, until_final, work, working
 
 if TYPE_CHECKING:
@@ -223,7 +224,7 @@ async def test_a_job_that_stays_unknown_dies_after_the_set_time(make_app: Callab
         await until(lambda: db.execute("select 1 from pgflow.scheduled").fetchone())
         db.execute("update pgflow.jobs set run_at = run_at - interval '1 h'")
         db.execute("update pgflow.attempts set finished_at = finished_at - interval '1 h'")
-        db.execute("update pgflow.scheduled set run_at = now()")
+        hasten(db)
         row = await until_final(job)
     assert (row.state, row.reason_code) == ("dead", "UNKNOWN_TASK")
 

@@ -28,7 +28,7 @@ def opened(spec: str | None, dsn: str | None = None, *, needs_tasks: bool = Fals
     app = find(spec or Settings.read().app, needs_tasks=needs_tasks)
     given = {name: value for name, value in {"database_url": dsn, **settings}.items() if value is not None}
     if given:
-        app.settings = Settings.read(**{**app.settings.model_dump(exclude_unset=True), **given})
+        app.configure(**given)
     try:
         yield app
     finally:

@@ -86,7 +86,7 @@ def _work(
         made = app.worker(burst=burst)
         _say_start(app, backend)
         running.run_async(running.work, made, guard, backend=backend)
-    guard.leave(0)
+    guard.leave(1 if made.unstored else 0)
 
 
 def _supervise(spec: str | None, dsn: str | None, settings: dict[str, Any], processes: int, *, reload: bool) -> int:

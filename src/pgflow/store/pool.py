@@ -158,6 +158,9 @@ class Pool:
                 lacks = f"the database has no pgflow schema this version can use ({error.diag.message_primary})"
                 msg = f"{lacks}: run `pgflow migrate`"
                 raise SchemaMismatchError(msg) from error
+            except pg.LockNotAvailable as error:
+                msg = "another session holds the tables locked: try again when it has ended"
+                raise DatabaseUnavailableError(msg) from error
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
                 if not (repeatable and left == PASSING_TRIES):
                     raise DatabaseUnavailableError(self._why(error)) from error

@@ -34,6 +34,7 @@ class QueueState:
     def __init__(self, name: str) -> None:
         self.name = name
         self.hot = True
+        self.wakes = 0
         self.reader = Reader()
         self.executors: frozenset[str] = frozenset()
 
@@ -52,6 +53,7 @@ class Claimer:
         self._in_doubt: list[str] = []
         self._promised_until = 0.0
         self.stopping = False
+        self.ended = False
         self.found_nothing = False
         self.claimed_at = time.monotonic()
 
@@ -60,23 +62,25 @@ class Claimer:
         for state in self._order:
             if queue is None or state.name == queue:
                 state.hot = True
+                state.wakes += 1
                 self.found_nothing = False
                 self._bell.ring()
 
     async def claim_for_ever(self) -> None:
         """Claim while there is room and work; sleep until rung, or for the poll interval."""
         backoff = Backoff()
-        while not self.stopping:
+        while not self.stopping or self._in_doubt:
             try:
                 if self._in_doubt:
                     await self._recover()
-                if not await self._claim_round():
+                if not self.stopping and not await self._claim_round():
                     await self._rest()
                 backoff.reset()
             except FAULTS as error:
                 if not backoff.tries:
                     logger.warning("cannot claim: %s; trying again", error)
                 await self._bell.wait(backoff.seconds())
+        self.ended = True
 
     async def _claim_round(self) -> bool:
         for state in list(self._order):
@@ -107,7 +111,7 @@ class Claimer:
         lease = sql.new_lease_id()
         lone = [f"{lease[:-4]}{n:04x}" for n in range(1, 2 + min(LONE_MAX, self._free(state)))]
         began = time.monotonic()
-        start = state.reader.start(began)
+        start, wakes = state.reader.start(began), state.wakes
         statement = sql.claim(
             state.name, self._options.worker_id, lease, lone, most, self._options.lease_seconds,
             mark=start, suspects=not self._floor.hands.suspects,
@@ -121,9 +125,10 @@ class Claimer:
         self.claimed_at = now = time.monotonic()
         state.reader.note(start, now - began, len(jobs), mark, now)
         if len(jobs) < most:
-            # past a mark there may be little; only the head says that a queue is empty
+            # past a mark there may be little: only the head says that a queue is empty, and only of the time before
+            # the claim began
             state.reader.forget()
-            state.hot = start is not sql.HEAD
+            state.hot = start is not sql.HEAD or state.wakes != wakes
         await self._take(await self._looked_up(jobs, [lease, *lone]))
         if jobs:
             self._learn(state, jobs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from pgflow.store.pool import Pool
+    from pgflow.worker.bell import Bell
     from pgflow.worker.claimer import Claimer
     from pgflow.worker.floor import Floor
     from pgflow.worker.hands import Hands
@@ -36,8 +38,11 @@ PROMOTED_AT_ONCE: Final = 1_000
 SHORTEST_SECONDS: Final = 0.002
 
 
-async def keep_doing(what: str, round_of_it: Callable[[], Awaitable[float]]) -> None:
-    """Do rounds for ever, each saying for how long to sleep; an error is told and tried again, never the end."""
+async def keep_doing(what: str, round_of_it: Callable[[], Awaitable[float]], bell: Bell | None = None) -> None:
+    """Do rounds for ever, each saying for how long to sleep; an error is told and tried again, never the end.
+
+    The bell, where there is one, cuts a sleep short.
+    """
     backoff = Backoff()
     while True:
         try:
@@ -47,7 +52,10 @@ async def keep_doing(what: str, round_of_it: Callable[[], Awaitable[float]]) -> 
             if not backoff.tries:
                 logger.warning("%s: %s; trying again", what, error)
             pause = backoff.seconds()
-        await anyio.sleep(pause)
+        if bell is None:
+            await anyio.sleep(pause)
+        else:
+            await bell.wait(pause)
 
 
 class Heartbeat:
@@ -77,8 +85,9 @@ class Heartbeat:
         return self._options.beat_seconds
 
     async def leave(self) -> None:
-        """Take the worker's row away."""
-        await self._pool.arun(sql.leave(self._options.worker_id))
+        """Take the worker's row away, where the database answers."""
+        with contextlib.suppress(*FAULTS):
+            await self._pool.arun(sql.leave(self._options.worker_id))
 
     async def _hold(self, leases: list[str]) -> None:
         worker = self._options.worker_id

@@ -12,7 +12,7 @@ with held as materialized (
     with ordinality as d (lease, job_id, attempt, outcome, task, wait, began, ended, nth)
   join held as l on l.id = (%(leases)s::uuid[])[d.lease]
 ), more as materialized (
-  select m.*, c.job_id is not null and m.delay is not null as cancelled
+  select m.*, c.asked_by, c.job_id is not null and m.delay is not null as cancelled
   from json_to_recordset(%(more)s::json) as m (nth bigint, job_id uuid, spent integer, delay double precision,
     rank integer, suspect boolean, alone boolean, error_code text, error_message text, traceback text, result json,
     reason_code text)
@@ -22,7 +22,9 @@ with held as materialized (
     case when m.cancelled then 'cancelled'::pgflow.outcome else d.outcome end as outcome,
     case when m.cancelled then 'CANCELLED' else m.error_code end as error_code,
     case when not m.cancelled then now() + m.delay * interval '1 s' end as next_run_at,
-    m.spent, m.rank, m.suspect, m.alone, m.error_message, m.traceback, m.result, m.reason_code
+    case when m.asked_by is not null and (m.cancelled or d.outcome = 'cancelled') then 'cancelled by ' || m.asked_by
+      else m.error_message end as error_message,
+    m.spent, m.rank, m.suspect, m.alone, m.traceback, m.result, m.reason_code
   from done as d left join more as m on m.nth = d.nth
 ), stored as (
   insert into pgflow.attempts (job_id, attempt, outcome, worker_id, started_at, finished_at, spent, next_run_at,

@@ -6,7 +6,7 @@ with lapsed as materialized (
 ), unfinished as materialized (
   select l.worker_id, l.queue, l.claimed_at, u.job_id, u.attempt, u.spent + l.alone::integer as spent,
     coalesce(j.task, '-') as task, coalesce(-j.priority, 0) as rank,
-    c.job_id is not null as cancelled, l.alone and u.spent + 1 >= j.max_attempts as guilty,
+    c.job_id is not null as cancelled, c.asked_by, l.alone and u.spent + 1 >= j.max_attempts as guilty,
     (select count(*) from pgflow.attempts as a where a.job_id = u.job_id and a.outcome = 'lost') as losses
   from lapsed as l
   cross join unnest(l.job_ids, l.attempts, l.spent) as u (job_id, attempt, spent)
@@ -17,6 +17,7 @@ with lapsed as materialized (
   select u.*,
     case when u.cancelled then 'cancelled' when u.guilty then 'dead' else 'lost' end::pgflow.outcome as outcome,
     case when u.cancelled then 'CANCELLED' else 'LEASE_EXPIRED' end as error_code,
+    case when u.cancelled then 'cancelled by ' || u.asked_by else 'worker ' || u.worker_id || ' stopped answering' end as error_message,
     case when not (u.cancelled or coalesce(u.guilty, false))
       then now() + least(60, 2 ^ least(u.losses, 6)) * interval '1 s' end as next_run_at
   from unfinished as u
@@ -24,7 +25,7 @@ with lapsed as materialized (
   insert into pgflow.attempts (job_id, attempt, outcome, worker_id, started_at, finished_at, spent, next_run_at,
     error_code, error_message)
   select job_id, attempt, outcome, worker_id, claimed_at, now(), nullif(spent, 0), next_run_at, error_code,
-    'worker ' || worker_id || ' stopped answering'
+    error_message
   from judged order by job_id, attempt
   on conflict do nothing
   returning job_id, attempt
@@ -38,7 +39,7 @@ with lapsed as materialized (
   from won where next_run_at is not null order by next_run_at, job_id
 ), buried as (
   insert into pgflow.dead_letters (job_id, dead_at, attempt, queue, task, reason_code, error_code, error_message)
-  select job_id, now(), attempt, queue, task, 'WORKER_CRASHED', error_code, 'worker ' || worker_id || ' stopped answering'
+  select job_id, now(), attempt, queue, task, 'WORKER_CRASHED', error_code, error_message
   from won where outcome = 'dead' order by job_id
 ), heeded as (
   delete from pgflow.cancellations as c using won as w where c.job_id = w.job_id
