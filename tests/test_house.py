@@ -181,3 +181,14 @@ def test_every_page_is_in_the_index() -> None:
     index = page("README.md")
     pages = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")} - {"README.md"}
     assert [name for name in sorted(pages) if f"({name})" not in index and not name.startswith("adr/")] == []
+
+
+def test_every_public_name_is_found_where_it_is_said_to_be() -> None:
+    assert sorted(pgflow._HOME_OF) == sorted(pgflow.__all__)
+    assert [name for name in pgflow.__all__ if not hasattr(pgflow, name)] == []
+
+
+def test_asking_for_help_loads_no_database_driver() -> None:
+    script = "import sys, pgflow.cli; print('psycopg' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "False"

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from pgflow.app import App
-from pgflow.errors import (
-    ArgumentError,
-    Cancel,
-    DatabaseUnavailableError,
-    JobError,
-    JobFailed,
-    JobNotFoundError,
-    JobRejected,
-    JobStateError,
-    PgflowError,
-    Retry,
-    SchemaMismatchError,
-    SettingsError,
-    Snooze,
-    TaskDefinitionError,
-    WaitTimeoutError,
-)
-from pgflow.handle import Job
-from pgflow.hooks import Enqueue, hookimpl
-from pgflow.model import NewJob, State
-from pgflow.retry import Exponential, Fixed, Linear
-from pgflow.task import Context, Task
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pgflow.app import App
+    from pgflow.errors import (
+        ArgumentError,
+        Cancel,
+        DatabaseUnavailableError,
+        JobError,
+        JobFailed,
+        JobNotFoundError,
+        JobRejected,
+        JobStateError,
+        PgflowError,
+        Retry,
+        SchemaMismatchError,
+        SettingsError,
+        Snooze,
+        TaskDefinitionError,
+        WaitTimeoutError,
+    )
+    from pgflow.handle import Job
+    from pgflow.hooks import Enqueue, hookimpl
+    from pgflow.model import NewJob, State
+    from pgflow.retry import Exponential, Fixed, Linear
+    from pgflow.task import Context, Task
 
 __all__ = [
     "App",
@@ -54,3 +58,44 @@ __all__ = [
     "WaitTimeoutError",
     "hookimpl",
 ]
+
+_HOMES: Final = {
+    "pgflow.app": ("App",),
+    "pgflow.errors": (
+        "ArgumentError",
+        "Cancel",
+        "DatabaseUnavailableError",
+        "JobError",
+        "JobFailed",
+        "JobNotFoundError",
+        "JobRejected",
+        "JobStateError",
+        "PgflowError",
+        "Retry",
+        "SchemaMismatchError",
+        "SettingsError",
+        "Snooze",
+        "TaskDefinitionError",
+        "WaitTimeoutError",
+    ),
+    "pgflow.handle": ("Job",),
+    "pgflow.hooks": ("Enqueue", "hookimpl"),
+    "pgflow.model": ("NewJob", "State"),
+    "pgflow.retry": ("Exponential", "Fixed", "Linear"),
+    "pgflow.task": ("Context", "Task"),
+}
+_HOME_OF: Final = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    # on first use (PEP 562): `pgflow --help` has no need of a database driver
+    if name not in _HOME_OF:
+        msg = f"module 'pgflow' has no attribute {name!r}"
+        raise AttributeError(msg)
+    value = getattr(import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

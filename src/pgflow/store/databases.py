@@ -1,0 +1,85 @@
+"""Whole databases for tests: a migrated template made once for each schema, and clones of it that come and go."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import psycopg
+from psycopg import errors as pg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from pgflow.errors import DatabaseUnavailableError, SettingsError
+from pgflow.store.migrate import available, migrate
+from pgflow.store.pool import Pool, shown_dsn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+EMPTY: Final = "template1"
+TEMPLATE_LOCK: Final = 0x7067_7465  # "pgte"
+
+
+def template(server: str) -> str:
+    """Give the name of a migrated database to clone, made by whoever comes first and kept for later test runs.
+
+    Its name holds a digest of the migrations, so that another version makes another one. Raises as `clone` does.
+    """
+    digest = hashlib.sha256("".join(m.checksum for m in available()).encode()).hexdigest()
+    name = f"pgflow_template_{digest[:16]}"
+    with _connected(server) as conn:
+        conn.execute("select pg_advisory_lock(%s)", [TEMPLATE_LOCK])
+        if not conn.execute("select from pg_database where datname = %s", [name]).fetchone():
+            # under another name until it is whole: a run that is killed leaves no half-made template
+            half_made = clone(server)
+            pool = Pool(half_made)
+            migrate(pool)
+            pool.close()
+            conn.execute(_write("alter database {} rename to {}", _name_in(half_made), name))
+    return name
+
+
+def clone(server: str, source: str = EMPTY) -> str:
+    """Make a database like `source`, and give its address.
+
+    Raises `DatabaseUnavailableError` where the server does not answer or the role may not make databases.
+    """
+    name = f"pgflow_test_{uuid.uuid4().hex}"
+    with _connected(server) as conn:
+        conn.execute(_write("create database {} template {}", name, source))
+    return make_conninfo(server, dbname=name)
+
+
+def drop(server: str, address: str) -> None:
+    """Drop a clone, under those who still use it."""
+    with _connected(server) as conn:
+        conn.execute(_write("drop database if exists {} with (force)", _name_in(address)))
+
+
+@contextmanager
+def _connected(server: str) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+    try:
+        with psycopg.connect(server, autocommit=True) as conn:
+            yield conn
+    except pg.InsufficientPrivilege as error:
+        msg = f"{shown_dsn(server)}: tests make databases of their own: alter role … createdb, or name another server"
+        raise DatabaseUnavailableError(msg) from error
+    except psycopg.OperationalError as error:
+        msg = f"no database for tests at {shown_dsn(server)}: {' '.join(str(error).split())}"
+        raise DatabaseUnavailableError(msg) from error
+    except psycopg.ProgrammingError as error:
+        if error.sqlstate is not None:
+            raise
+        msg = f"the address of the tests' server cannot be read ({error}): use postgresql://user:password@host/name"
+        raise SettingsError(msg) from None
+
+
+def _write(text: str, *names: str) -> sql.Composed:
+    return sql.SQL(text).format(*map(sql.Identifier, names))
+
+
+def _name_in(address: str) -> str:
+    return str(conninfo_to_dict(address)["dbname"])
