@@ -5,7 +5,7 @@ from __future__ import annotations
 from pgflow.app import App
 from pgflow.errors import JobError
 from pgflow.retry import Fixed
-from pgflow.task import Context  # noqa: TC001 - read when jobs are decoded
+from pgflow.task import Context
 
 QUEUE = "demo"
 CARD_LIMIT_CENTS = 100_000

@@ -102,9 +102,7 @@ async def test_polling_finds_what_no_bell_announced(app: App, db: Any) -> None:
 
     async with working(app):
         await until_final(await quick.aenqueue())
-        db.execute(
-            "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and query like 'listen%'"
-        )
+        cut(db, "query like 'listen%'")
         await until_final(await quick.aenqueue())
 
 
@@ -116,9 +114,7 @@ async def test_a_worker_works_on_after_all_its_connections_are_cut(app: App, db:
     async with working(app):
         jobs = await quick.aenqueue_many([((n,), {}) for n in range(200)])
         for _ in range(5):
-            db.execute(
-                "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
-            )
+            cut(db, "pid <> pg_backend_pid()")
             await anyio.sleep(0.1)
         for job in jobs:
             assert (await until_final(job)).state == "succeeded"
@@ -177,3 +173,9 @@ async def test_a_delayed_job_runs_when_it_is_due(app: App) -> None:
     asked = time.time()
     await work(app)
     assert 0.4 < await job.await_result(1) - asked < 5
+
+
+def cut(db: Any, which: str) -> None:
+    """Cut connections to the test's database."""
+    here = "datname = current_database()"
+    db.execute(f"select pg_terminate_backend(pid) from pg_stat_activity where {here} and {which}")

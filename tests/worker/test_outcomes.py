@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import anyio
 import pytest
 
-from pgflow import App, Cancel, Context, JobError, JobFailed, Retry, Snooze
 from moves import hasten
+from pgflow import App, Cancel, Context, JobError, JobFailed, Retry, Snooze
 from workers import until, until_final, work, working
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-# ruff: noqa: PLC0415, PLR0913, PLR0917, TC001 - options are parameters, and imports wait for the command to run
+# ruff: noqa: PLC0415 - options are parameters, and imports wait for the command to run
 """Commands on what did not go well: dead letters, and decisions against jobs."""
 
 from __future__ import annotations

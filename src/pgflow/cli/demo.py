@@ -1,4 +1,4 @@
-# ruff: noqa: PLC0415, PLR0913, PLR0917, TC001 - options are parameters, and imports wait for the command to run
+# ruff: noqa: PLC0415 - options are parameters, and imports wait for the command to run
 """`pgflow demo`: a few hundred jobs that succeed, retry, die and are rejected, and what is to be seen of them."""
 
 from __future__ import annotations

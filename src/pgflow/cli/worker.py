@@ -1,4 +1,4 @@
-# ruff: noqa: PLC0415, PLR0913, PLR0917, TC001 - options are parameters, and imports wait for the command to run
+# ruff: noqa: PLC0415 - options are parameters, and imports wait for the command to run
 """`pgflow worker`: works jobs in this process, or in several under a supervisor."""
 
 from __future__ import annotations

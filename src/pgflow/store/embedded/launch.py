@@ -62,7 +62,7 @@ def enter_namespace() -> None:
 def detach(log: str, gate: int, command: list[str]) -> int:
     """Start the command as a daemon and return its pid."""
     output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    os.set_inheritable(gate, False)  # noqa: FBT003 - positional only
+    os.set_inheritable(gate, False)
     pid = os.fork()
     if pid:
         return pid
