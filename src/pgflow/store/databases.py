@@ -32,13 +32,15 @@ def template(server: str) -> str:
     name = f"pgflow_template_{digest[:16]}"
     with _connected(server) as conn:
         conn.execute("select pg_advisory_lock(%s)", [TEMPLATE_LOCK])
-        if not conn.execute("select from pg_database where datname = %s", [name]).fetchone():
+        if conn.execute("select 1 from pg_database where datname = %s", [name]).fetchone() is None:
             # under another name until it is whole: a run that is killed leaves no half-made template
             half_made = clone(server)
-            pool = Pool(half_made)
-            migrate(pool)
-            pool.close()
-            conn.execute(_write("alter database {} rename to {}", _name_in(half_made), name))
+            try:
+                _migrate(half_made)
+                conn.execute(_write("alter database {} rename to {}", _name_in(half_made), name))
+            except BaseException:
+                drop(server, half_made)
+                raise
     return name
 
 
@@ -57,6 +59,14 @@ def drop(server: str, address: str) -> None:
     """Drop a clone, under those who still use it."""
     with _connected(server) as conn:
         conn.execute(_write("drop database if exists {} with (force)", _name_in(address)))
+
+
+def _migrate(address: str) -> None:
+    pool = Pool(address)
+    try:
+        migrate(pool)
+    finally:
+        pool.close()
 
 
 @contextmanager

@@ -92,10 +92,12 @@ async def _until_settled(
     app: App, worker: Worker, queues: tuple[str, ...], *, hurry: bool, later: bool
 ) -> list[Unsettled]:
     # gives the jobs that no wait will end, and nothing where all have ended
+    while not worker.started:
+        await anyio.sleep(LOOK_SECONDS)
     while True:
         left = await app.pool.arun(settle.unsettled(queues, later=later))
         strange = [job for job in left if job.error_code == ErrorCode.UNKNOWN_TASK and job.place == "scheduled"]
-        if strange or (worker.started and not left):
+        if strange or not left:
             return strange
         if hurry or later:
             await app.pool.arun(settle.hurry(queues, retries=hurry, later=later))

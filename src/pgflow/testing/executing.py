@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -75,10 +76,15 @@ class Executor:
 
     def _in_loop(self, run: Run, args: list[Any], kwargs: dict[str, Any]) -> End:
         if threading.get_ident() == self._loop_thread:
-            # a coroutine that waits for a job without awaiting holds its loop up, so the job gets another
-            with start_blocking_portal(self._backend) as portal:
-                return portal.call(_awaited, run, args, kwargs)
+            # a coroutine that waits for a job without awaiting holds its loop up, so the job gets another;
+            # made by another thread, since trio's would take it for its own
+            with ThreadPoolExecutor(1) as helper:
+                return helper.submit(self._in_loop_of_its_own, copy_context(), run, args, kwargs).result()
         return self._opened().call(_awaited, run, args, kwargs)
+
+    def _in_loop_of_its_own(self, variables: Variables, run: Run, args: list[Any], kwargs: dict[str, Any]) -> End:
+        with start_blocking_portal(self._backend) as portal:
+            return variables.run(portal.call, _awaited, run, args, kwargs)
 
     def _opened(self) -> BlockingPortal:
         with self._lock:
