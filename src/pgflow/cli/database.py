@@ -35,11 +35,14 @@ def migrate(
 ) -> None:
     """Bring the database's schema up to this version; run again, it does nothing."""
     from pgflow.cli import load
+    from pgflow.store import buckets
     from pgflow.store import migrate as schema
 
     with load.opened(app, dsn, migrate_on_startup=False) as house:
         missing = schema.pending(house.pool)
         applied = [] if check else schema.migrate(house.pool)
+        if not check:
+            buckets.ensure(house.pool, house.settings.dataset_bucket)
     if as_json:
         names = [f"{m.version:04d}_{m.name}" for m in (missing if check else applied)]
         say_json({"missing" if check else "applied": names})

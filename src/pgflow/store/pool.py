@@ -81,7 +81,7 @@ class Pool:
 
         def body(conn: psycopg.Connection[tuple[Any, ...]]) -> T:
             def run(statement: Statement[Any]) -> Any:
-                return statement.read(conn.execute(statement.query.text, statement.params).fetchall())
+                return statement.read(_rows(conn, statement.query, statement.params))
 
             with conn.transaction():
                 return work(run)
@@ -169,8 +169,7 @@ class Pool:
 
     def _execute(self, conn: psycopg.Connection[tuple[Any, ...]], query: Query, params: Any) -> list[tuple[Any, ...]]:
         if not (query.settings or self._relaxed):
-            cursor = conn.execute(query.text, params, prepare=True)
-            return cursor.fetchall() if cursor.description else []
+            return _rows(conn, query, params)
         with conn.pipeline():
             conn.execute("begin")
             conn.execute(SET_LOCAL, {"settings": json.dumps({**query.settings, **self._settings})}, prepare=True)
@@ -208,6 +207,14 @@ class Pool:
     def _why(self, error: BaseException) -> str:
         reason = " ".join(str(error.__cause__ or error).split()) or type(error).__name__
         return f"cannot reach the database at {shown_dsn(self.dsn)}: {reason}"
+
+
+def _rows(conn: psycopg.Connection[tuple[Any, ...]], query: Query, params: Any) -> list[tuple[Any, ...]]:
+    cursor = conn.execute(query.text, params, prepare=True)
+    rows = cursor.fetchall() if cursor.description else []
+    if query.looks_twice and not rows:
+        rows = conn.execute(query.text, params, prepare=True).fetchall()
+    return rows
 
 
 def _measure_offset(conn: psycopg.Connection[tuple[Any, ...]]) -> float:

@@ -20,13 +20,15 @@ class Query:
     """The text of one file in sql/, and how the store runs it.
 
     `settings` are set locally around it, which also pins its plan; `repeatable` says that running it
-    again after a lost answer does no harm.
+    again after a lost answer does no harm. With `looks_twice` it is run again where it finds no rows: planned
+    while a bucket was being attached, it may have looked past them.
     """
 
     name: str
     text: str
     settings: Mapping[str, str] = field(default_factory=dict)
     repeatable: bool = True
+    looks_twice: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +40,13 @@ class Statement(Generic[T]):
     read: Callable[[Rows], T]
 
 
-def load(name: str, settings: Mapping[str, str] | None = None, *, repeatable: bool = True) -> Query:
+def load(
+    name: str, settings: Mapping[str, str] | None = None, *, repeatable: bool = True, looks_twice: bool = False
+) -> Query:
     """Load sql/`name`.sql without its leading comments."""
     text = files(__package__).joinpath("sql", f"{name}.sql").read_text("utf-8")
     body = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--"))
-    return Query(name, body, settings or {}, repeatable)
+    return Query(name, body, settings or {}, repeatable, looks_twice)
 
 
 def all_rows(rows: Rows) -> Rows:

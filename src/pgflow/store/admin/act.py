@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from pgflow.store.admin import Run
     from pgflow.store.statement import Query
 
-STATES: Final = load("admin/states")
+STATES: Final = load("admin/states", looks_twice=True)
 ASK_CANCEL: Final = load("admin/ask_cancel")
 CANCEL_WAITING: Final = load("admin/cancel_waiting")
 FORGET_CANCEL: Final = load("admin/forget_cancel")
 RETRY_DEAD: Final = load("admin/retry_dead")
 RETRY_SCHEDULED: Final = load("admin/retry_scheduled")
-SOURCE: Final = load("admin/source")
+SOURCE: Final = load("admin/source", looks_twice=True)
 MARK_REPLAYED: Final = load("admin/mark_replayed")
 DISCARD: Final = load("admin/discard")
 PAUSE: Final = load("admin/pause")

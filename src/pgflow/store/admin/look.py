@@ -33,9 +33,9 @@ ID_SLACK: Final = timedelta(seconds=61)  # an id may be 60 s off the database's 
 EVERYTHING: Final = JobFilter()
 
 BY_INDEX: Final = load("admin/by_index")
-DESCRIBE: Final = load("admin/describe")
+DESCRIBE: Final = load("admin/describe", looks_twice=True)
 ATTEMPTS: Final = load("admin/attempts")
-ENDING: Final = load("admin/ending")
+ENDING: Final = load("admin/ending", looks_twice=True)
 DEAD_LETTERS: Final = load("admin/dead_letters")
 DEAD_LETTER: Final = load("admin/dead_letter")
 DEAD_GROUPS: Final = load("admin/dead_groups")
