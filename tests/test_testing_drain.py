@@ -120,7 +120,8 @@ def test_what_is_not_drained_in_time_is_named(pgflow_app: App) -> None:
         raise Snooze(HOUR, "not yet")
 
     job = sleeps_on.enqueue()
-    with pytest.raises(WaitTimeoutError, match=rf"not drained within 0\.5 s.*\n.*sleeps_on {job.id} is .*SNOOZED: not yet"):
+    left = rf"not drained within 0\.5 s.*\n.*sleeps_on {job.id} is .*SNOOZED: not yet"
+    with pytest.raises(WaitTimeoutError, match=left):
         drain(pgflow_app, timeout=0.5)
 
 

@@ -125,7 +125,7 @@ def test_an_enqueue_runs_its_job_at_once_and_the_handle_knows_the_result(backend
         assert job.refresh().state is State.SUCCEEDED
         assert job.wait(timeout=1) == 8
         assert [one.wait() for one in doubled.enqueue_many([((1,), {}), ((2,), {})])] == [2, 4]
-        assert [row.id for row in line.jobs][0] == job.id
+        assert line.jobs[0].id == job.id
 
 
 @pytest.mark.anyio

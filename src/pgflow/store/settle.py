@@ -26,7 +26,8 @@ class Unsettled(NamedTuple):
     def __str__(self) -> str:
         """Tell it in a line."""
         said = ": ".join(part for part in (self.error_code, self.error_message) if part)
-        return f"{self.task} {self.job_id} is {self.place}, attempt {self.attempt}" + (f", after {said}" if said else "")
+        after = f", after {said}" if said else ""
+        return f"{self.task} {self.job_id} is {self.place}, attempt {self.attempt}{after}"
 
 
 def hurry(queues: Sequence[str], *, retries: bool, later: bool) -> Statement[int]:

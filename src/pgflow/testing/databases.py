@@ -31,7 +31,7 @@ def use_database(app: App, url: str) -> Iterator[App]:
 
     Jobs are kept in one bucket there: making a week of them ahead would take longer than most tests.
     """
-    before = {name: vars(app)[name] for name in ("settings", "database") if name in vars(app)}
+    before: dict[str, object] = {name: vars(app)[name] for name in ("settings", "database") if name in vars(app)}
     given = app.settings.model_dump(exclude_unset=True)
     app.close()
     vars(app).pop("database", None)

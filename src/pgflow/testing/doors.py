@@ -25,7 +25,7 @@ def led_to(app: App, door: Door) -> Iterator[None]:
     Tasks and handles hold the app's door itself, so its ways are shadowed on that one object.
     """
     ways = vars(app.door)
-    before = {way: ways[way] for way in WAYS if way in ways}
+    before: dict[str, object] = {way: ways[way] for way in WAYS if way in ways}
     ways.update({way: getattr(door, way) for way in WAYS})
     try:
         yield

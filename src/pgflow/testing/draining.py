@@ -116,7 +116,7 @@ def _complaint(app: App, left: list[Unsettled], seconds: float) -> PgflowError:
 def _is_in_a_loop() -> bool:
     # without importing either library: one that is not loaded runs no loop
     asyncio, trio = sys.modules.get("asyncio"), sys.modules.get("trio")
-    in_asyncio = asyncio is not None and asyncio._get_running_loop() is not None
+    in_asyncio = asyncio is not None and asyncio._get_running_loop() is not None  # noqa: SLF001 - its public twin raises where there is none
     return in_asyncio or (trio is not None and trio.lowlevel.in_trio_run())
 
 

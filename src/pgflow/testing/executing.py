@@ -80,7 +80,8 @@ class Executor:
             # made by another thread, since trio's would take it for its own
             with ThreadPoolExecutor(1) as helper:
                 return helper.submit(self._in_loop_of_its_own, copy_context(), run, args, kwargs).result()
-        return self._opened().call(_awaited, run, args, kwargs)
+        end: End = self._opened().call(_awaited, run, args, kwargs)
+        return end
 
     def _in_loop_of_its_own(self, variables: Variables, run: Run, args: list[Any], kwargs: dict[str, Any]) -> End:
         with start_blocking_portal(self._backend) as portal:
