@@ -141,7 +141,7 @@ def test_a_bound_task_needs_a_place_for_its_context() -> None:
     [
         ({"max_atempts": 5}, "max_atempts= is not an option: did you mean max_attempts=?"),
         ({"colour": 5}, "colour= is not an option: there are: autoretry_for, bind, "),
-        ({"rate_limit": "5/s"}, "max_attempts_per_minute"),
+        ({"rate_limit": "5/s"}, "concurrency="),
         ({"acks_late": True}, "leave it out"),
         ({"ignore_result": True}, "keep_result"),
         ({"retry": True}, "max_attempts="),

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import Final
 
 TASK_WORDS: Final[Mapping[str, str]] = {
-    "rate_limit": "set max_attempts_per_minute of the queue, or concurrency= of the task",
+    "rate_limit": "use concurrency= to limit how many run at once in a worker",
     "acks_late": "every job is acknowledged after its run; leave it out",
     "acks_on_failure_or_timeout": "a failed job is retried or kept as a dead letter; leave it out",
     "reject_on_worker_lost": "the job of a lost worker always comes back; leave it out",
@@ -37,7 +37,7 @@ SEND_WORDS: Final[Mapping[str, str]] = {
     "retry": "use max_attempts=; an enqueue itself is not retried, since it is part of your transaction",
     "retry_policy": "declare it: @app.task(retry_policy=…)",
     "task_id": "ids are made by pgflow; read job.id",
-    "rate_limit": "set max_attempts_per_minute of the queue",
+    "rate_limit": "declare concurrency= of the task",
     "time_limit": "use timeout=",
     "soft_time_limit": "use timeout=",
     "ignore_result": "use keep_result=",
