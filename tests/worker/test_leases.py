@@ -106,6 +106,26 @@ async def test_polling_finds_what_no_bell_announced(app: App, db: Any) -> None:
         await until_final(await quick.aenqueue())
 
 
+async def test_a_bell_that_never_rests_does_not_put_the_poll_off(app: App, pool: Any) -> None:
+    @app.task
+    async def quick() -> None:
+        await anyio.sleep(0)
+
+    async with working(app) as worker, anyio.create_task_group() as group:
+        group.start_soon(ring_for_ever, worker)
+        # promised to poll, so that the enqueue leaves NOTIFY out
+        pool.run(sql.promise(worker.heartbeat.worker_id, 600))
+        assert (await until_final(await quick.aenqueue())).state == "succeeded"
+        group.cancel_scope.cancel()
+
+
+async def ring_for_ever(worker: Any) -> None:
+    """Ring for room made, as jobs do that end."""
+    while True:
+        worker.floor.lanes["async"].room_made()
+        await anyio.sleep(0.005)
+
+
 async def test_a_worker_works_on_after_all_its_connections_are_cut(app: App, db: Any) -> None:
     @app.task
     async def quick(n: int) -> None:

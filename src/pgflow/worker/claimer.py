@@ -55,7 +55,7 @@ class Claimer:
         self.stopping = False
         self.ended = False
         self.found_nothing = False
-        self.claimed_at = time.monotonic()
+        self._polled_at = time.monotonic()
 
     def woken(self, queue: str | None) -> None:
         """Look at a queue again soon, or at every one."""
@@ -96,9 +96,13 @@ class Claimer:
 
     async def _rest(self) -> None:
         self.found_nothing = not any(state.hot for state in self._order)
-        promised = time.monotonic() < self._promised_until
-        if await self._bell.wait(PROMISE_POLL_SECONDS if promised else self._options.poll_seconds) or self.stopping:
+        now = time.monotonic()
+        interval = PROMISE_POLL_SECONDS if now < self._promised_until else self._options.poll_seconds
+        # the bell may ring all the time, for room made by what ends: the poll comes when it is due all the same
+        left = self._polled_at + interval - now
+        if (left > 0 and await self._bell.wait(left)) or self.stopping:
             return
+        self._polled_at = time.monotonic()
         if len(self._order) == 1:
             self._order[0].hot = True
             return
@@ -122,7 +126,7 @@ class Claimer:
             self._in_doubt = [lease, *lone]
             raise
         jobs, mark = found
-        self.claimed_at = now = time.monotonic()
+        now = time.monotonic()
         state.reader.note(start, now - began, len(jobs), mark, now)
         if len(jobs) < most:
             # past a mark there may be little: only the head says that a queue is empty, and only of the time before

@@ -74,6 +74,7 @@ class Heartbeat:
             "queues": list(options.queues),
             "tasks": sorted(floor.tasks),
         }
+        self.worker_id = options.worker_id
         self.stopping = False
 
     async def beat(self) -> float:
@@ -81,16 +82,16 @@ class Heartbeat:
         leases = list(self._hands.leases)
         if leases:
             await self._hold(leases)
-        await self._pool.arun(sql.beat(self._options.worker_id, self._status()))
+        await self._pool.arun(sql.beat(self.worker_id, self._status()))
         return self._options.beat_seconds
 
     async def leave(self) -> None:
         """Take the worker's row away, where the database answers."""
         with contextlib.suppress(*FAULTS):
-            await self._pool.arun(sql.leave(self._options.worker_id))
+            await self._pool.arun(sql.leave(self.worker_id))
 
     async def _hold(self, leases: list[str]) -> None:
-        worker = self._options.worker_id
+        worker = self.worker_id
         await self._pool.arun(sql.extend_leases(worker, leases, self._options.lease_seconds))
         standing = await self._pool.arun(sql.standing_leases(worker, leases))
         for lease in leases:
