@@ -12,6 +12,7 @@ import pytest
 
 from moves import hasten
 from pgflow import App, Cancel, Context, JobError, JobFailed, Retry, Snooze
+from pgflow.worker.bell import on_trio
 from workers import until, until_final, work, working
 
 if TYPE_CHECKING:
@@ -137,6 +138,27 @@ async def test_nothing_a_task_raises_takes_the_worker_down(app: App, executor: s
     await work(app)
     assert (await bad.arefresh()).state == "dead"
     assert (await good.arefresh()).state == "succeeded"
+
+
+async def test_a_task_that_cancels_the_event_loops_task_it_runs_in_harms_no_other(app: App) -> None:
+    @app.task(max_attempts=1)
+    async def cancel_me() -> None:
+        if not on_trio():
+            current = asyncio.current_task()
+            assert current is not None
+            current.cancel()
+        await anyio.sleep(0)
+        raise ValueError
+
+    @app.task
+    async def fine() -> None:
+        await anyio.sleep(0.001)
+
+    bad = await cancel_me.aenqueue_many([((), {})] * 5)
+    good = await fine.aenqueue_many([((), {})] * 300)
+    await work(app)
+    assert {(await job.arefresh()).state for job in bad} == {"dead"}
+    assert {(await job.arefresh()).state for job in good} == {"succeeded"}
 
 
 async def test_messages_and_results_that_cannot_be_stored_do_not_stop_the_flush(app: App) -> None:

@@ -100,6 +100,7 @@ class AsyncLane(Lane):
                 if run.verdict is not None:
                     self.hands.settle(run, run.verdict(run))
                 raise
+            _forget_stray_cancel()
             self.hands.settle(run, raised(run, error))
         except BaseException as error:  # noqa: BLE001 - nothing a job does takes the worker down
             self.hands.settle(run, raised(run, error) if run.verdict is None else run.verdict(run))
