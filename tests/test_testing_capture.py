@@ -36,7 +36,7 @@ def test_what_was_enqueued_is_kept_in_order_with_its_options() -> None:
     assert first.options["delay"] == 60
     assert first.options["max_attempts"] == 5
     assert first.options["headers"] == {"tenant": "a"}
-    assert (last.args, last.kwargs, last.queue) == ([1], {"x": 2}, "other") or last.args == (1,)
+    assert (last.args, last.kwargs, last.queue) == ((1,), {"x": 2}, "other")
     assert len(sent.of(rebuild)) == 2
 
 
