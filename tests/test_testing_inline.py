@@ -213,6 +213,18 @@ def test_a_job_may_wait_for_another_which_passes_time(how: str, backend: Any) ->
         assert (line.now - NOON).total_seconds() == 60
 
 
+def test_jobs_may_wait_for_each_other_down_to_any_depth(backend: Any) -> None:
+    @app.task(name="matryoshka", keep_result=True)
+    async def matryoshka(depth: int) -> int:
+        if depth % 2:
+            return 1 + await (await matryoshka.aenqueue(depth - 1)).await_result()
+        return 1 + matryoshka.enqueue(depth - 1).wait() if depth else 0
+
+    with inline(app, backend=backend):
+        assert [matryoshka.enqueue(depth).wait() for depth in (4, 5)] == [4, 5]
+    del app._tasks["matryoshka"]
+
+
 def test_delays_priorities_and_expiry_keep_virtual_time() -> None:
     with inline(app, clock=NOON) as line:
         child.options(delay=20).enqueue("late")

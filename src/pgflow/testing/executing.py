@@ -44,6 +44,7 @@ class Executor:
         self._lock = threading.Lock()
         self._portal: BlockingPortal | None = None
         self._loop_thread: int | None = None
+        self._held_up = 0
 
     def run(self, run: Run, enter: Callable[[], object]) -> tuple[Outcome, BaseException | None]:
         """Run a job after `enter`; gives its outcome, and what it raised.
@@ -75,11 +76,15 @@ class Executor:
         return _called(run, args, kwargs)
 
     def _in_loop(self, run: Run, args: list[Any], kwargs: dict[str, Any]) -> End:
-        if threading.get_ident() == self._loop_thread:
-            # a coroutine that waits for a job without awaiting holds its loop up, so the job gets another;
-            # made by another thread, since trio's would take it for its own
-            with ThreadPoolExecutor(1) as helper:
-                return helper.submit(self._in_loop_of_its_own, copy_context(), run, args, kwargs).result()
+        if self._held_up or threading.get_ident() == self._loop_thread:
+            # a coroutine that waits for a job without awaiting holds its loop up, so the job gets another, and so do
+            # those it waits for; made by another thread, since trio's would take it for its own
+            self._held_up += 1
+            try:
+                with ThreadPoolExecutor(1) as helper:
+                    return helper.submit(self._in_loop_of_its_own, copy_context(), run, args, kwargs).result()
+            finally:
+                self._held_up -= 1
         end: End = self._opened().call(_awaited, run, args, kwargs)
         return end
 
