@@ -12,25 +12,25 @@ app = App("mixed")
 outside = {"bank_is_open": False}
 
 
-@app.task(keep_result=True)
+@app.task(queue="mixed", keep_result=True)
 async def fetch(page: int) -> int:
     await anyio.sleep(0.01)  # waits on the event loop, beside a hundred others
     return page
 
 
-@app.task(keep_result=True)
+@app.task(queue="mixed", keep_result=True)
 def crunch(n: int) -> str:
     assert threading.current_thread() is not threading.main_thread()  # plain functions run in threads
     return f"the squares up to {n} make {sum(i * i for i in range(n + 1))}"
 
 
-@app.task(bind=True, max_attempts=3, retry_policy=0.1)
+@app.task(bind=True, queue="mixed", max_attempts=3, retry_policy=0.1)
 def unsteady(context: Context) -> None:
     if context.attempt < 3:
         raise ConnectionError("the warehouse did not answer")
 
 
-@app.task
+@app.task(queue="mixed")
 async def charge(cents: int) -> int:
     if not outside["bank_is_open"]:
         raise JobError("BANK_CLOSED", "the bank opens at nine", retryable=False)
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def work() -> None:
-    anyio.run(app.worker(burst=True, until_settled=True).run)
+    anyio.run(app.worker(queues=["mixed"], burst=True, until_settled=True).run)
 
 
 if __name__ == "__main__":

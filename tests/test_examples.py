@@ -30,7 +30,11 @@ SHOWN = {
 }
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*.py")))
+def test_every_example_is_known_here() -> None:
+    assert {path.relative_to(EXAMPLES).as_posix() for path in EXAMPLES.rglob("*.py")} == set(SHOWN)
+
+
+@pytest.mark.parametrize("name", SHOWN)
 def test_an_example_runs_and_shows_what_it_says(name: str, migrated_url: str, tmp_path: Path) -> None:
     environment = {**os.environ, "PGFLOW_DATABASE_URL": migrated_url}
     command = [sys.executable, "-W", "error", str(EXAMPLES / name)]

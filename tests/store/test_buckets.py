@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import moving
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from pgflow.model import NewJob, OutcomeKind, State
 from pgflow.store import buckets
 from pgflow.store.admin import act, look
 from pgflow.store.jobs import ENQUEUE, enqueue_payload
+from pgflow.store.pool import Pool
 
 if TYPE_CHECKING:
     import psycopg
-
-    from pgflow.store.pool import Pool
 
 HELD_UP_SECONDS = 1.0  # the lock timeout is 0.1 s; the rest is a slow machine's
 
@@ -154,3 +154,20 @@ def enqueue_on(conn: psycopg.Connection[Any]) -> str:
     """Enqueue on a caller's own connection, in the transaction it has."""
     payload = enqueue_payload([NewJob(id=moving.IDS.make(), queue="q", task="t")], ring=True)
     return str(conn.execute(ENQUEUE.text, {"jobs": payload}).fetchall()[0][0])
+
+
+def test_a_role_that_does_not_own_the_tables_is_told_and_goes_on(
+    pool: Pool, db: psycopg.Connection[Any], migrated_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    role = f"lesser_{db.info.dbname}"
+    db.execute(f"create role {role} login")
+    db.execute(f"grant usage on schema pgflow to {role}")
+    db.execute(f"grant select, insert, update, delete on all tables in schema pgflow to {role}")
+    lesser = Pool(make_conninfo(migrated_url, user=role))
+    try:
+        assert buckets.ensure(lesser, "day") == []
+    finally:
+        lesser.close()
+        db.execute(f"drop owned by {role} cascade")
+        db.execute(f"drop role {role}")
+    assert "run `pgflow migrate` as the owner" in caplog.text

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -74,7 +76,14 @@ def _tell(app: App, scene: Scene, counts: Counts, seconds: float) -> None:
         f"pgflow job {dead}", "pgflow jobs --state dead", "pgflow dlq --groups", "pgflow decisions", "pgflow queues",
         "pgflow replay --dead --queue demo --yes && pgflow worker -A pgflow.demo:app --burst", "pgflow --help",
     ):  # fmt: skip
-        say(f"  {line}")
+        say(f"  {line.replace('pgflow ', f'{_own_name()} ')}")
+
+
+def _own_name() -> str:
+    # in a virtual environment that is not active, the command is not found by its bare name
+    found, own = shutil.which("pgflow"), sys.argv[0]
+    is_found = found is not None and Path(found).resolve() == Path(own).resolve()
+    return "pgflow" if is_found or not own.endswith("pgflow") else own
 
 
 def _serve(app: App, backend: shared.Backend, *, quiet: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Literal
@@ -14,6 +15,8 @@ from pgflow.views import Bucket
 if TYPE_CHECKING:
     from pgflow.store.pool import Pool
     from pgflow.store.statement import Rows
+
+logger = logging.getLogger("pgflow")
 
 Mode = Literal["hour", "day", "none"]
 
@@ -47,6 +50,13 @@ def ensure(pool: Pool, mode: Mode, now: datetime | None = None) -> list[str]:
             made += [name] if _create(pool, name) else []
         except pg.LockNotAvailable:
             break  # all of them need the same lock, and each wait for it holds enqueues up
+        except pg.InsufficientPrivilege:
+            logger.warning(
+                "this role does not own the tables of pgflow and cannot make bucket %s: jobs go to the default one; "
+                "run `pgflow migrate` as the owner, or set PGFLOW_DATASET_BUCKET=none here",
+                name,
+            )
+            break
     return made
 
 
