@@ -116,6 +116,24 @@ def test_a_schema_too_old_too_new_or_changed_is_refused_by_name(database_url: st
             migrate.check(pool)
 
 
+def test_a_role_that_may_not_migrate_is_told_what_to_do_and_may_look(database_url: str, pool_of: Any) -> None:
+    with psycopg.connect(database_url, autocommit=True) as conn:
+        role = f"lesser_{conn.info.dbname}"
+        conn.execute(f"create role {role} login")
+        lesser = pool_of(make_conninfo(database_url, user=role))
+        try:
+            with pytest.raises(SchemaMismatchError, match="run it as the owner"):
+                migrate.migrate(lesser)
+            migrate.migrate(pool_of(database_url))
+            conn.execute(f"grant usage on schema pgflow to {role}")
+            conn.execute(f"grant select on pgflow.migrations to {role}")
+            assert migrate.migrate(lesser) == []
+        finally:
+            lesser.close()
+            conn.execute(f"drop owned by {role} cascade")
+            conn.execute(f"drop role {role}")
+
+
 def test_six_migrations_at_once_apply_each_file_once(database_url: str, pool_of: Any) -> None:
     from concurrent.futures import ThreadPoolExecutor
 

@@ -66,12 +66,18 @@ def migrate(pool: Pool, tell: Callable[[Migration], None] = lambda _: None) -> l
     Raises `SchemaMismatchError` where the database knows more than this code, or a file was changed
     after it was applied.
     """
-    applied = []
-    with pool.connection() as conn:
-        _require_server(conn)
-        while (migration := _apply_next(conn)) is not None:
-            tell(migration)
-            applied.append(migration)
+    applied: list[Migration] = []
+    if not pending(pool):  # asked first, since it needs no more than the right to read
+        return applied
+    try:
+        with pool.connection() as conn:
+            while (migration := _apply_next(conn)) is not None:
+                tell(migration)
+                applied.append(migration)
+    except pg.InsufficientPrivilege as error:
+        refused = f"this role may not migrate ({error.diag.message_primary})"
+        msg = f"{refused}: run it as the owner of pgflow's schema, or grant create on the database"
+        raise SchemaMismatchError(msg) from error
     return applied
 
 
