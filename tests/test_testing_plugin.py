@@ -134,7 +134,7 @@ def test_the_template_is_made_once_and_found_again(server_url: str, template: st
 def test_a_template_that_cannot_be_made_leaves_no_database(server_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
 
-    def refuse(address: str) -> None:
+    def refuse(address: str, plugins: object) -> None:
         made.append(psycopg.conninfo.conninfo_to_dict(address)["dbname"])
         raise ZeroDivisionError
 

@@ -6,18 +6,20 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, TypeVar, Unpack, overload
 
 from pgflow.codec import encode_arguments
 from pgflow.database import Database
 from pgflow.door import StoreDoor
-from pgflow.errors import TaskDefinitionError
+from pgflow.errors import PluginError, TaskDefinitionError
 from pgflow.handle import Job
-from pgflow.hooks import Hooks
+from pgflow.house import House
 from pgflow.ids import parse_id
 from pgflow.model import check_name
 from pgflow.settings import Settings
 from pgflow.store.admin import act
+from pgflow.store.migrate import of_plugins
+from pgflow.store.pool import Pool
 from pgflow.task import BindingDecorator, SendKeywords, Task, TaskDecorator, TaskKeywords, TaskOptions, make_task
 from pgflow.task.sending import make_template
 from pgflow.worker.options import WorkerOptions
@@ -26,10 +28,14 @@ from pgflow.worker.worker import Worker
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from pgflow.store.pool import Pool
+    from pgflow.hooks import Hooks, PluginInfo
+    from pgflow.store.migrate import Migration
 
 P = ParamSpec("P")
 R = TypeVar("R")
+F = TypeVar("F", bound=Callable[..., Any])
+
+READING_SECONDS: Final = 2.0
 
 
 class App:
@@ -38,19 +44,24 @@ class App:
     Settings given as keywords outrank the environment; both are read, and the database opened, on first use.
     """
 
-    def __init__(self, name: str = "app", *, dsn: str | None = None, **settings: Any) -> None:
+    def __init__(
+        self, name: str = "app", *, dsn: str | None = None, plugins: Sequence[object] = (), **settings: Any
+    ) -> None:
         self.name = check_name("app", name)
         self._given = {"database_url": dsn, **settings} if dsn is not None else dict(settings)
         self._tasks: dict[str, Task[..., Any]] = {}
+        self.house = House(self, plugins)
         self._pool: Pool | None = None
+        self._reads: Pool | None = None
         self._lock = threading.RLock()
         self.door = StoreDoor(self)  # pyright: ignore[reportArgumentType] - cached_property is a property too
 
     def configure(self, **settings: Any) -> None:
         """Change settings, the database among them (`database_url=…`); what was opened is closed first."""
         self.close()
-        for read in ("settings", "hooks", "database"):
+        for read in ("settings", "database"):
             self.__dict__.pop(read, None)
+        self.house.forget()
         self._given.update(settings)
 
     @overload
@@ -67,6 +78,19 @@ class App:
         if function is not None:
             return self._declare(function, keywords)
         return lambda declared: self._declare(declared, keywords)
+
+    def use(self, plugin: object) -> None:
+        """Add a plugin of the app's own, as `App(plugins=[…])` does. Raises `PluginError` once the app has started."""
+        self.house.use(plugin)
+
+    def middleware(self, function: F) -> F:
+        """Wrap the runs of this app's tasks.
+
+        A generator function of `(job)` that yields once wraps every task; a function of `(job, call)` that returns
+        `call()` too; an async one, which may await, wraps async tasks only.
+        """
+        self.house.wrap(function)
+        return function
 
     @property
     def tasks(self) -> Mapping[str, Task[..., Any]]:
@@ -126,30 +150,59 @@ class App:
         """Make a worker of this app's tasks, to be run once with `await worker.run()`."""
         chosen = queues or self.settings.queue or self.queues
         options = WorkerOptions.of(self.settings, chosen, burst=burst, until_settled=until_settled)
-        return Worker(self.pool, self._tasks, options)
+        return Worker(self.pool, self._tasks, options, self, self.hooks)
+
+    def admin_asgi(self) -> Callable[..., Any]:
+        """Give the admin as an ASGI app, to be served or mounted. Raises `PluginError` where it is switched off."""
+        made = self.hooks.admin_app(self)
+        if made is None:
+            msg = "no plugin makes the admin: it is switched off or in quarantine, see `pgflow plugins`"
+            raise PluginError(msg)
+        return made
 
     @cached_property
     def settings(self) -> Settings:
         """What is set, read once. Raises `SettingsError`."""
         return Settings.read(**self._given)
 
-    @cached_property
+    @property
     def hooks(self) -> Hooks:
-        """The plugins, loaded and configured on first use."""
-        return Hooks(self, self.settings.disabled_plugins)
+        """The plugins' hooks; the plugins are loaded and configured on first use. Raises `PluginError`."""
+        with self._lock:
+            return self.house.hooks
+
+    @property
+    def plugins(self) -> list[PluginInfo]:
+        """The plugins that are installed or given, switched off and broken ones too."""
+        return list(self.hooks.plugins.listed)
+
+    @property
+    def migrations(self) -> tuple[Migration, ...]:
+        """The migrations of this app's plugins."""
+        return of_plugins(self.hooks.migrations())
 
     @property
     def pool(self) -> Pool:
         """The store's connections. Raises `DatabaseUnavailableError` where the database cannot be reached."""
         with self._lock:
             if self._pool is None:
-                self._pool = self.database.open()
+                self._pool = self.database.open(lambda: self.migrations)
             return self._pool
 
     @property
     def db(self) -> Pool:
         """The door for a plugin's own statements: `app.db.run(statement)` and `await app.db.arun(statement)`."""
         return self.pool
+
+    @property
+    def reads(self) -> Pool:
+        """Two connections for those who only look: read-only, each statement stopped after 2 s."""
+        pool = self.pool
+        with self._lock:
+            if self._reads is None:
+                seconds = min(self.settings.db_acquire_timeout_secs, READING_SECONDS)
+                self._reads = Pool(pool.dsn, size=2, acquire_seconds=seconds, reading_seconds=READING_SECONDS)
+            return self._reads
 
     @cached_property
     def database(self) -> Database:
@@ -160,17 +213,21 @@ class App:
         """Close the connections, and give the embedded server back where it was used."""
         with self._lock:
             pool, self._pool = self._pool, None
+            reads, self._reads = self._reads, None
+            if reads is not None:
+                reads.close()
             if pool is not None:
                 pool.close()
                 self.database.close()
 
     def _declare(self, function: Callable[..., Any], keywords: Mapping[str, Any]) -> Task[..., Any]:
-        task = make_task(function, self.door, keywords)
+        task = make_task(function, self.door, keywords, self.house.options_for(keywords))
         if task.name in self._tasks:
             first = self._tasks[task.name].function
             msg = f"two tasks are called {task.name}: {_place(first)} and {_place(function)}; give one a name=…"
             raise TaskDefinitionError(msg)
         self._tasks[task.name] = task
+        self.house.declared(task)
         return task
 
     def _named(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> Any:

@@ -42,6 +42,19 @@ class IngestReason(StrEnum):
     """Why a guardrail refused an enqueue."""
 
     PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
+    ENQUEUE_RATE_EXCEEDED = "ENQUEUE_RATE_EXCEEDED"
+    TASK_NOT_ALLOWED = "TASK_NOT_ALLOWED"
+
+
+class PolicyReason(StrEnum):
+    """Why a queue was held back. A plugin that pauses a claim may add codes of its own."""
+
+    IN_FLIGHT_EXCEEDED = "IN_FLIGHT_EXCEEDED"
+    ATTEMPT_RATE_EXCEEDED = "ATTEMPT_RATE_EXCEEDED"
+    QUEUE_PAUSED = "QUEUE_PAUSED"
+    LIMITS_UNKNOWN = "LIMITS_UNKNOWN"
+    PLUGIN_FAILED = "PLUGIN_FAILED"
+    HELD_BACK = "HELD_BACK"
 
 
 SUGGESTED_ACTIONS: Final[dict[str, str]] = {

@@ -14,8 +14,11 @@ from pgflow.store.migrate import migrate
 from pgflow.store.pool import Pool
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from pgflow.settings import Settings
     from pgflow.store.embedded import Server
+    from pgflow.store.migrate import Migration
 
 logger = logging.getLogger("pgflow")
 
@@ -30,8 +33,11 @@ class Database:
         self._server: Server | None = None
         self.embedded = settings.database_url is None
 
-    def open(self) -> Pool:
-        """Give the pool. Raises `DatabaseUnavailableError` where there is no database to use."""
+    def open(self, plugins: Callable[[], Sequence[Migration]] = tuple) -> Pool:
+        """Give the pool; where the settings say so, with the schema brought up to date, that of `plugins` too.
+
+        Raises `DatabaseUnavailableError` where there is no database to use.
+        """
         settings = self._settings
         pool = Pool(
             settings.database_url or self._embedded_url(),
@@ -41,7 +47,7 @@ class Database:
             jit=not settings.disable_jit,
         )
         if settings.migrate_on_startup if settings.migrate_on_startup is not None else self.embedded:
-            migrate(pool)
+            migrate(pool, plugins())
             buckets.ensure(pool, settings.dataset_bucket)
         return pool
 

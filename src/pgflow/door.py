@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
@@ -10,7 +11,10 @@ import anyio.to_thread
 from pgflow.errors import JobRejected
 from pgflow.hooks import Enqueue
 from pgflow.ids import IdMaker
+from pgflow.model import check_keys
+from pgflow.refusals import Refusals
 from pgflow.store import jobs as sql
+from pgflow.store import keys
 from pgflow.store.admin import act, look
 from pgflow.store.joined import afetch, fetch
 
@@ -19,9 +23,7 @@ if TYPE_CHECKING:
 
     from pgflow.hooks import Hooks
     from pgflow.model import JobRow, NewJob
-    from pgflow.store.admin import Run
     from pgflow.store.pool import Pool
-    from pgflow.store.statement import Statement
     from pgflow.views import Ending
 
 AT_ONCE_JOBS: Final = 5_000
@@ -47,34 +49,76 @@ class StoreDoor:
 
     def __init__(self, house: House) -> None:
         self._house = house
+        self._refusals = Refusals()
         self.ids = IdMaker()
 
+    def prepare(self) -> None:
+        """Load and configure the plugins, before the first enqueue or run would."""
+        _ = self._house.hooks
+
     def put(self, jobs: Sequence[NewJob], conn: object | None = None) -> list[str]:
-        """Store jobs, all or none; gives an id for each, in order. Raises `JobRejected` where a guardrail refuses."""
-        self._judge(jobs, joined=conn is not None)
-        if conn is not None:
-            rows = fetch(conn, sql.ENQUEUE.text, sql.enqueue_payload(jobs, ring=True))
-            return [row[0] for row in rows]
-        return self._store(jobs)
+        """Store jobs, all or none; gives an id for each, in order: the holder's where a unique key is taken.
+
+        Raises `JobRejected` where a guardrail refuses, `ArgumentError` where two of the jobs have one key.
+        """
+        if conn is None:
+            return self._put(jobs)
+        enqueue = Enqueue(self._house, joined=True)
+        judged = self._judge(jobs, enqueue)
+        asking = keys.Asking(judged)
+        while asking.left:
+            rows = fetch(conn, asking.query.text, sql.enqueue_payload(asking.left, ring=True))
+            asking.heed([row[0] for row in rows])
+        self._tell(judged, asking.ids, enqueue)
+        return asking.ids
 
     async def aput(self, jobs: Sequence[NewJob], conn: object | None = None) -> list[str]:
-        """Store jobs as `put` does, leaving the event loop free."""
-        await self._ajudge(jobs, joined=conn is not None)
-        if conn is not None:
-            rows = await afetch(conn, sql.ENQUEUE.text, sql.enqueue_payload(jobs, ring=True))
-            return [row[0] for row in rows]
-        pool = await self.apool()
-        return await pool.arun_call(lambda: self._store(jobs))
+        """Store jobs as `put` does, leaving the event loop free: guardrails judge in a thread, as they may wait."""
+        if conn is None:
+            pool = await self.apool()
+            return await pool.arun_call(lambda: self._put(jobs))
+        enqueue = Enqueue(self._house, joined=True)
+        judged = await self._ajudge(jobs, enqueue)
+        asking = keys.Asking(judged)
+        while asking.left:
+            rows = await afetch(conn, asking.query.text, sql.enqueue_payload(asking.left, ring=True))
+            asking.heed([row[0] for row in rows])
+        self._tell(judged, asking.ids, enqueue)
+        return asking.ids
+
+    def put_once(self, job: NewJob, key: str, request_hash: str) -> tuple[str, bool]:
+        """Store the job of a request that has an Idempotency-Key; gives its id, and whether the request is new.
+
+        Within 24 hours the same key and hash give the same job again. Raises `KeyConflictError` where the hash is
+        another, `JobRejected` where a guardrail refuses, which leaves the key free.
+        """
+        pool = self._opened()
+        known = keys.answered(pool.run, key, request_hash)
+        if known is not None:
+            return known, False
+        enqueue = Enqueue(self._house, joined=False)
+        judged = self._judge([job], enqueue)
+        job_id, is_new = pool.together(lambda run: keys.enqueue_once(run, judged[0], key, request_hash))
+        if is_new:
+            self._tell(judged, [job_id], enqueue)
+        return job_id, is_new
 
     def replay(self, job: NewJob) -> str:
         """Store a replay and mark the dead letter it answers, in one transaction."""
-        self._judge([job], joined=False)
-        return self._opened().together(lambda run: act.replay(run, job))
+        enqueue = Enqueue(self._house, joined=False)
+        judged = _keyless(self._judge([job], enqueue))
+        new_id = self._opened().together(lambda run: act.replay(run, judged[0]))
+        self._tell(judged, [new_id], enqueue)
+        return new_id
 
     def replay_many(self, jobs: Sequence[NewJob]) -> dict[str, str]:
         """Store replays of open dead letters; gives new ids by old ones, without those another hand had replayed."""
-        self._judge(jobs, joined=False)
-        return self._opened().together(lambda run: act.replay_many(run, jobs))
+        enqueue = Enqueue(self._house, joined=False)
+        judged = _keyless(self._judge(jobs, enqueue))
+        pairs = self._opened().together(lambda run: act.replay_many(run, judged))
+        of_old = {str(job.replay_of): job for job in judged}
+        self._tell([of_old[old] for old in pairs], list(pairs.values()), enqueue)
+        return pairs
 
     def job_row(self, job_id: str) -> JobRow:
         """Give the job as it stands. Raises `JobNotFoundError`."""
@@ -104,39 +148,51 @@ class StoreDoor:
             self.ids.offset_seconds = pool.clock_offset()
         return pool
 
+    def _put(self, jobs: Sequence[NewJob]) -> list[str]:
+        enqueue = Enqueue(self._house, joined=False)
+        judged = self._judge(jobs, enqueue)
+        ids = self._store(judged)
+        self._tell(judged, ids, enqueue)
+        return ids
+
     def _store(self, jobs: Sequence[NewJob]) -> list[str]:
         pool = self._opened()
+        keyed = keys.any_keyed(jobs)
         if len(jobs) == 1:
+            return keys.enqueue(pool.run, jobs) if keyed else pool.run(sql.enqueue(jobs))
+        chunks = _chunks(jobs)
+        if len(chunks) == 1 and not keyed:
             return pool.run(sql.enqueue(jobs))
-        statements = [sql.enqueue(chunk) for chunk in _chunks(jobs)]
-        if len(statements) == 1:
-            return pool.run(statements[0])
-        return pool.together(lambda run: _all_of(run, statements))
+        return pool.together(lambda run: [job_id for chunk in chunks for job_id in keys.enqueue(run, chunk)])
 
-    def _judge(self, jobs: Sequence[NewJob], *, joined: bool) -> None:
+    def _judge(self, jobs: Sequence[NewJob], enqueue: Enqueue) -> list[NewJob]:
+        if len(jobs) > 1:
+            check_keys(jobs)
+        judged = list(jobs)
         try:
-            self._house.hooks.before_enqueue(jobs, Enqueue(self._house, joined))
+            self._house.hooks.before_enqueue(judged, enqueue)
         except JobRejected as refusal:
             # on a connection of the store's own: a refusal outlives the caller's transaction
-            self._opened().run(_decision(refusal, jobs))
+            self._refusals.keep(self._opened().run, refusal, judged)
             raise
+        return judged
 
-    async def _ajudge(self, jobs: Sequence[NewJob], *, joined: bool) -> None:
-        try:
-            self._house.hooks.before_enqueue(jobs, Enqueue(self._house, joined))
-        except JobRejected as refusal:
-            await (await self.apool()).arun(_decision(refusal, jobs))
-            raise
+    async def _ajudge(self, jobs: Sequence[NewJob], enqueue: Enqueue) -> list[NewJob]:
+        if not self._house.hooks.has("pgflow_before_enqueue"):
+            return self._judge(jobs, enqueue)
+        return await anyio.to_thread.run_sync(self._judge, jobs, enqueue)
+
+    def _tell(self, jobs: Sequence[NewJob], ids: Sequence[str], enqueue: Enqueue) -> None:
+        hooks = self._house.hooks
+        if hooks.has("pgflow_after_enqueue"):
+            pairs = zip(jobs, ids, strict=True)
+            stored = [job.with_call(given, job.args, job.kwargs) for job, given in pairs if keys.is_stored(job, given)]
+            if stored:
+                hooks.after_enqueue(stored, enqueue)
 
 
-def _decision(refusal: JobRejected, jobs: Sequence[NewJob]) -> Statement[int]:
-    job = refusal.job or jobs[0]
-    details = {**(refusal.details or {}), "message": refusal.message}
-    return act.decide("ingest", job.queue, "rejected", refusal.reason_code, task=job.task, details=details)
-
-
-def _all_of(run: Run, statements: Sequence[Statement[list[str]]]) -> list[str]:
-    return [job_id for statement in statements for job_id in run(statement)]
+def _keyless(jobs: list[NewJob]) -> list[NewJob]:
+    return [job if job.unique_key is None else replace(job, unique_key=None) for job in jobs]
 
 
 def _chunks(jobs: Sequence[NewJob]) -> list[Sequence[NewJob]]:

@@ -6,7 +6,9 @@ PgflowError
 │   ├── TaskDefinitionError    a function that cannot be a task, or two tasks of one name
 │   ├── ArgumentError          arguments that do not fit the task or cannot be stored as JSON
 │   └── AppNotFoundError       `-A module:app` names nothing
+├── PluginError                a plugin is broken, missing, or cannot judge
 ├── JobRejected                a guardrail refused an enqueue; carries a reason code
+├── KeyConflictError           an Idempotency-Key was used for another request
 ├── JobNotFoundError           no job has this id
 ├── JobStateError              the job's state does not allow this; carries the state
 ├── JobFailed                  a waited-for job ended other than by succeeding
@@ -57,6 +59,10 @@ class AppNotFoundError(UsageError):
     """`module:app` names nothing that can be imported."""
 
 
+class PluginError(PgflowError):
+    """A plugin is broken or missing, or failed where nothing may go on without it; the message names it."""
+
+
 class JobRejected(PgflowError):  # noqa: N818 - the word users write
     """A guardrail refused an enqueue: nothing was stored but the decision.
 
@@ -77,6 +83,14 @@ class JobRejected(PgflowError):  # noqa: N818 - the word users write
         self.message = message
         self.job = job
         self.details = details
+
+
+class KeyConflictError(PgflowError):
+    """An Idempotency-Key was used for another request within the last 24 hours; `key` names it."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"Idempotency-Key {key!r} was used for another request: use a new key for each request")
+        self.key = key
 
 
 class JobNotFoundError(PgflowError, LookupError):

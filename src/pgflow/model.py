@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from pgflow.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 NAME_PATTERN: Final = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+MOST_KEY_CHARACTERS: Final = 255
+KEY_PATTERN: Final = re.compile(rf"[^\x00\ud800-\udfff]{{1,{MOST_KEY_CHARACTERS}}}")
 EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 INT32_MAX: Final = 2**31 - 1
@@ -57,7 +59,8 @@ class OutcomeKind(StrEnum):
 class NewJob:
     """What is asked for, before it is stored. `args` and `kwargs` are JSON text, or None where empty.
 
-    `timeout`, `delay` and `expires_in` are seconds. `run_at` and `expires_at` are aware datetimes.
+    `timeout`, `delay` and `expires_in` are seconds. `run_at` and `expires_at` are aware datetimes. Of one `unique_key`
+    there is one job that has not ended.
     """
 
     id: str
@@ -74,6 +77,7 @@ class NewJob:
     expires_at: datetime | None = None
     keep_result: bool = False
     headers: Mapping[str, object] | None = None
+    unique_key: str | None = None
     parent_id: str | None = None
     root_id: str | None = None
     replay_of: str | None = None
@@ -88,6 +92,8 @@ class NewJob:
             check_seconds(name, getattr(self, name), positive=name != "delay")
         check_time("run_at", self.run_at)
         check_time("expires_at", self.expires_at)
+        if self.unique_key is not None:
+            check_key("unique_key", self.unique_key)
 
     def with_call(self, job_id: str, args: str | None, kwargs: str | None) -> NewJob:
         """Return this job under another id and with other arguments.
@@ -212,6 +218,23 @@ def check_name(what: str, value: object) -> str:
         msg = f"{what} {value!r} is not a name: use 1 to 128 of the characters A-Z a-z 0-9 _ . : -"
         raise ArgumentError(msg)
     return value
+
+
+def check_key(what: str, value: object) -> str:
+    """Return a key. Raises `ArgumentError` where it is not text that the store can hold, of 1 to 255 characters."""
+    if not isinstance(value, str) or not KEY_PATTERN.fullmatch(value):
+        msg = f"{what} {value!r:.300} must be text of 1 to {MOST_KEY_CHARACTERS} characters, no NUL or lone surrogate"
+        raise ArgumentError(msg)
+    return value
+
+
+def check_keys(jobs: Sequence[NewJob]) -> None:
+    """Refuse jobs enqueued together that have one unique key. Raises `ArgumentError`."""
+    keys = [job.unique_key for job in jobs if job.unique_key is not None]
+    if len(set(keys)) < len(keys):
+        twice = next(key for key in keys if keys.count(key) > 1)
+        msg = f"unique_key {twice!r} is of one job at a time: enqueue each job with a key of its own"
+        raise ArgumentError(msg)
 
 
 def check_integer(what: str, value: object, least: int, most: int = INT32_MAX) -> int:

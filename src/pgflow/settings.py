@@ -7,7 +7,7 @@ import secrets
 import socket
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AliasChoices, Field, ValidationError, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pgflow.errors import SettingsError
@@ -62,9 +62,34 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("MAINTENANCE_INTERVAL_SECS"),
         description="between rounds of upkeep, seconds",
     )
+    max_enqueue_per_minute: int = Field(
+        0, ge=0, le=1_000_000_000, description="enqueues a minute for each queue, refused above it; 0 is no limit"
+    )
+    admin_addr: str | None = Field(
+        None, description="host:port the admin is served on, or off; 127.0.0.1:3003 for `pgflow admin` where unset"
+    )
+    api_token: SecretStr | None = Field(
+        None, description="the admin's token; required on any address that is not loopback"
+    )
+    dead_letter_days: float = Field(90, ge=0, le=36_500, description="how long open dead letters are kept, days")
+    archive_succeeded_after_days: float = Field(
+        7,
+        ge=0,
+        le=36_500,
+        validation_alias=AliasChoices("ARCHIVE_SUCCEEDED_AFTER_DAYS"),
+        description="from when buckets of jobs are archived or dropped, days",
+    )
+    prune_history_after_days: float = Field(
+        7,
+        ge=0,
+        le=36_500,
+        validation_alias=AliasChoices("PRUNE_HISTORY_AFTER_DAYS"),
+        description="from when archived buckets are dropped, days",
+    )
     disabled_plugins: Names = Field((), description="plugins switched off, comma separated")
+    required_plugins: Names = Field((), description="plugins without which nothing starts, comma separated")
 
-    @field_validator("queue", "disabled_plugins", mode="before")
+    @field_validator("queue", "disabled_plugins", "required_plugins", mode="before")
     @classmethod
     def _split(cls, value: object) -> tuple[str, ...]:
         parts = value.split(",") if isinstance(value, str) else value

@@ -20,8 +20,9 @@ T = TypeVar("T")
 class JobFilter:
     """Which jobs to list, newest first; None lets everything pass.
 
-    `before` is a job id, the cursor: only older jobs follow. `text` is looked for in the last error,
-    `arguments` holds paths such as `order.id` (or `0.id` for a positional argument) and their text.
+    `before` is a job id, the cursor: only older jobs follow. `text` is looked for in the last error. `tag` is one of
+    the header `tags`, or the header `tag`. `arguments` holds paths such as `order.id` (or `0.id` for a positional
+    argument) and their text.
     Arguments and headers are read only with `payloads`: a hundred of them may be 25 MB.
     """
 
@@ -30,6 +31,7 @@ class JobFilter:
     task: str | None = None
     worker: str | None = None
     error_code: str | None = None
+    tag: str | None = None
     dataset: str | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
@@ -90,7 +92,10 @@ class DeadGroup:
 
 @dataclass(frozen=True, slots=True)
 class QueueRow:
-    """One queue at a glance. `depth` is exact unless `depth_is_estimate`; `oldest_wait` in seconds."""
+    """One queue at a glance. `depth` is exact unless `depth_is_estimate`; `oldest_wait` in seconds.
+
+    Its limits are those that operators set; None is no limit.
+    """
 
     name: str
     depth: int
@@ -102,6 +107,24 @@ class QueueRow:
     paused: bool
     paused_reason: str | None
     paused_at: datetime | None
+    max_in_flight: int | None
+    max_attempts_per_minute: int | None
+    throttle_delay_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class QueueLimits:
+    """What operators have set for one queue; None is no limit.
+
+    `throttle_delay_ms` is how long a queue that was held back is left alone; None is a second.
+    """
+
+    name: str
+    paused: bool
+    paused_reason: str | None
+    max_in_flight: int | None
+    max_attempts_per_minute: int | None
+    throttle_delay_ms: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +151,10 @@ class WorkerRow:
 
 @dataclass(frozen=True, slots=True)
 class DecisionRow:
-    """What a guardrail (kind `ingest`) or a policy (kind `policy`) decided."""
+    """What a guardrail (kind `ingest`) or a policy (kind `policy`) decided.
+
+    Where the same was decided often in a short time it is one row: `count` says how often, `last_at` when last.
+    """
 
     id: int
     created_at: datetime
@@ -139,6 +165,8 @@ class DecisionRow:
     decision: str
     reason_code: str
     details: object
+    count: int
+    last_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,26 +177,6 @@ class Ending:
     result: object
     error_code: str | None
     error_message: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What stands around one job now. `before` counts the entries ahead of it in its queue, to 100,001."""
-
-    now: datetime
-    suspect: bool
-    ready_since: datetime | None
-    before: int
-    holder: str | None
-    claimed_at: datetime | None
-    lease_until: datetime | None
-    paused: bool
-    paused_reason: str | None
-    paused_at: datetime | None
-    workers: int
-    knowing: int
-    asked_at: datetime | None
-    asked_by: str | None
 
 
 @dataclass(frozen=True, slots=True)

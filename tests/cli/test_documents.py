@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import typer.main
 
-from pgflow.cli import app
+from pgflow.cli import make
 from pgflow.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def commands(command: Any, path: str) -> Iterator[tuple[str, Any]]:
         yield from commands(under, f"{path} {name}")
 
 
-COMMANDS = dict(commands(typer.main.get_command(app), "pgflow"))
+COMMANDS = dict(commands(typer.main.get_command(make()), "pgflow"))
 
 
 @pytest.mark.parametrize("path", COMMANDS)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pgflow import cli
-from pgflow.cli import load
+from pgflow.commands import load
 from pgflow.errors import AppNotFoundError
 
 if TYPE_CHECKING:

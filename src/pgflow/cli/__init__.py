@@ -6,25 +6,20 @@ import logging
 import os
 import sys
 import traceback
-from typing import Annotated, Any
+from functools import cache
+from typing import Annotated, Any, Final
 
 import typer
 
-from pgflow.cli import database, dead, demo, jobs, options, queues, replay, story, watch, worker
+from pgflow.cli import database, dead, demo, jobs, plugins, queues, replay, story, watch, worker
 from pgflow.cli.logs import Level, configure
+from pgflow.commands import options
 from pgflow.errors import PgflowError
+from pgflow.hooks import Hooks, Plugins
 from pgflow.version import __version__
 
-__all__ = ["app", "main"]
+__all__ = ["main", "make", "run"]
 
-app = typer.Typer(
-    name="pgflow",
-    help="Background jobs for Python on the PostgreSQL you already have, with no broker.",
-    epilog="Exit codes: 0 done, 1 the work failed, 2 bad usage or settings, 3 the database cannot be used.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["--help", "-h"]},
-)
 
 WORK = "Work"
 JOBS = "Jobs"
@@ -32,18 +27,36 @@ LOOK = "Look around"
 DATABASE = "Database"
 TRY = "Try it"
 INTERRUPTED = 130
+DISABLED = "PGFLOW_DISABLED_PLUGINS"
 
-for panel, commands in {
+COMMANDS: Final = {
     WORK: (worker.worker,),
     JOBS: (jobs.enqueue, jobs.jobs, story.job, story.explain, jobs.cancel, jobs.retry, replay.replay),
-    LOOK: (dead.dlq, queues.workers, dead.decisions, watch.watch),
+    LOOK: (dead.dlq, queues.workers, dead.decisions, watch.watch, plugins.plugins),
     DATABASE: (database.migrate, database.doctor, database.reset),
     TRY: (demo.demo, watch.seed),
-}.items():
-    for command in commands:
-        app.command(rich_help_panel=panel)(command)
-app.add_typer(queues.queues, name="queues", rich_help_panel=LOOK)
-app.add_typer(database.db, name="db", rich_help_panel=DATABASE)
+}
+
+
+@cache
+def make(disabled: tuple[str, ...] = ()) -> typer.Typer:
+    """Make the command line: pgflow's own commands, and those of the installed plugins that are not `disabled`."""
+    app = typer.Typer(
+        name="pgflow",
+        help="Background jobs for Python on the PostgreSQL you already have, with no broker.",
+        epilog="Exit codes: 0 done, 1 the work failed, 2 bad usage or settings, 3 the database cannot be used.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["--help", "-h"]},
+    )
+    app.callback()(everywhere)
+    for panel, commands in COMMANDS.items():
+        for command in commands:
+            app.command(rich_help_panel=panel)(command)
+    app.add_typer(queues.queues, name="queues", rich_help_panel=LOOK)
+    app.add_typer(database.db, name="db", rich_help_panel=DATABASE)
+    Hooks(Plugins((), disabled, ())).cli(app)
+    return app
 
 
 def _say_version(asked: bool) -> None:  # noqa: FBT001 - typer's shape of a callback
@@ -52,13 +65,16 @@ def _say_version(asked: bool) -> None:  # noqa: FBT001 - typer's shape of a call
         raise typer.Exit
 
 
-@app.callback()
 def everywhere(
     app: options.App = None,  # noqa: A002,RUF100 - the option's word
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks; anywhere on the line.")] = False,  # noqa: ARG001 - read by main
     version: Annotated[  # noqa: ARG001 - its callback answers
         bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version.")
     ] = False,
+    no_plugin: Annotated[  # noqa: ARG001 - read by main
+        list[str] | None,
+        typer.Option("--no-plugin", metavar="NAME", help="Switch a plugin off; anywhere on the line, and repeatable."),
+    ] = None,
 ) -> None:
     """Background jobs for Python on the PostgreSQL you already have, with no broker."""
     configure(Level.WARNING)
@@ -68,15 +84,32 @@ def everywhere(
 
 def main() -> None:
     """Run the command line and exit."""
-    words = sys.argv[1:]
+    words = _without_plugins(sys.argv[1:])
     debug = "--debug" in words
     sys.exit(run([word for word in words if word != "--debug"], debug=debug))
+
+
+def _without_plugins(words: list[str]) -> list[str]:
+    # as a setting, it reaches the app wherever that is made, and the processes of a supervisor
+    left, off = [], [name for name in os.environ.get(DISABLED, "").split(",") if name.strip()]
+    rest = iter(words)
+    for word in rest:
+        if word == "--no-plugin":
+            off.append(next(rest, ""))
+        elif word.startswith("--no-plugin="):
+            off.append(word.partition("=")[2])
+        else:
+            left.append(word)
+    if off:
+        os.environ[DISABLED] = ",".join(off)
+    return left
 
 
 def run(words: list[str], *, debug: bool = False) -> int:
     """Run one command; gives its exit code. An error is one line on stderr, with `debug` behind its traceback."""
     try:
-        code: Any = typer.main.get_command(app).main(words, prog_name="pgflow", standalone_mode=False)
+        disabled = tuple(name.strip() for name in os.environ.get(DISABLED, "").split(","))
+        code: Any = typer.main.get_command(make(disabled)).main(words, prog_name="pgflow", standalone_mode=False)
         sys.stdout.flush()
     except BrokenPipeError:
         # the reader has gone, as `pgflow jobs | head` does; nothing may be written at the end either

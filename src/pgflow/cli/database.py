@@ -13,8 +13,8 @@ from urllib.parse import unquote
 
 import typer
 
-from pgflow.cli import options as shared
-from pgflow.cli.output import say, say_json, table
+from pgflow.commands import options as shared
+from pgflow.commands.output import say, say_json, table
 from pgflow.errors import DatabaseUnavailableError, UsageError
 
 db = typer.Typer(help="Start, stop and enter the embedded PostgreSQL in .pgflow/postgres.", no_args_is_help=True)
@@ -34,21 +34,21 @@ def migrate(
     as_json: shared.Json = False,
 ) -> None:
     """Bring the database's schema up to this version; run again, it does nothing."""
-    from pgflow.cli import load
+    from pgflow.commands import load
     from pgflow.store import buckets
     from pgflow.store import migrate as schema
 
     with load.opened(app, dsn, migrate_on_startup=False) as house:
-        missing = schema.pending(house.pool)
-        applied = [] if check else schema.migrate(house.pool)
+        missing = schema.pending(house.pool, house.migrations)
+        applied = [] if check else schema.migrate(house.pool, house.migrations)
         if not check:
             buckets.ensure(house.pool, house.settings.dataset_bucket)
     if as_json:
-        names = [f"{m.version:04d}_{m.name}" for m in (missing if check else applied)]
+        names = [m.label for m in (missing if check else applied)]
         say_json({"missing" if check else "applied": names})
     else:
         for m in missing if check else applied:
-            say(f"{'missing' if check else 'applied'} {m.version:04d}_{m.name}")
+            say(f"{'missing' if check else 'applied'} {m.label}")
         if not (missing if check else applied):
             say("the schema is up to date")
     if check and missing:
@@ -57,7 +57,7 @@ def migrate(
 
 def reset(yes: shared.Yes = False, app: shared.App = None, dsn: shared.Dsn = None) -> None:
     """Forget every job, decision, count and queue setting; the schema stays."""
-    from pgflow.cli import load
+    from pgflow.commands import load
     from pgflow.store.admin import act
     from pgflow.store.pool import shown_dsn
 
@@ -72,11 +72,13 @@ def reset(yes: shared.Yes = False, app: shared.App = None, dsn: shared.Dsn = Non
 
 def doctor(app: shared.App = None, dsn: shared.Dsn = None, as_json: shared.Json = False) -> None:
     """Check the database's health; exit code 1 where something is wrong, with the remedy."""
-    from pgflow.cli import load
+    from pgflow.commands import load
     from pgflow.store.admin.doctor import examine
+    from pgflow.views import Check
 
     with load.opened(app, dsn) as house:
-        checks = examine(house.pool)
+        of_plugins = [Check(c.name, c.ok, c.detail, c.remedy) for c in house.hooks.health(house)]
+        checks = examine(house.pool, house.migrations) + of_plugins
     healthy = all(check.ok for check in checks)
     if as_json:
         say_json({"ok": healthy, "checks": checks})
@@ -133,7 +135,7 @@ def url() -> None:
 @db.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def psql(context: typer.Context, app: shared.App = None, dsn: shared.Dsn = None) -> None:
     """Enter the database with psql, embedded or not; what follows `--` is handed on to psql."""
-    from pgflow.cli import load
+    from pgflow.commands import load
 
     with load.opened(app, dsn) as house:
         address, password = _without_password(house.pool.dsn)

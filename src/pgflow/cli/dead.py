@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from pgflow.cli import options as shared
-from pgflow.cli.output import age, ago, say_items, short, table
+from pgflow.commands import options as shared
+from pgflow.commands.output import age, ago, say_items, short, table
 
 
 class Kind(StrEnum):
@@ -35,7 +35,7 @@ def decisions(
     as_json: shared.Json = False,
 ) -> None:
     """List what guardrails refused and policies put off, newest first."""
-    from pgflow.cli import load
+    from pgflow.commands import load
     from pgflow.store.admin import look
 
     statement = look.decisions(kind=kind, queue=queue, reason_code=reason, before=before, limit=limit)
@@ -65,7 +65,7 @@ def dlq(
     as_json: shared.Json = False,
 ) -> None:
     """List dead letters, the jobs that gave up, newest first."""
-    from pgflow.cli import load
+    from pgflow.commands import load
     from pgflow.store.admin import look
 
     with load.opened(app, dsn) as house:

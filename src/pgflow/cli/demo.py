@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from pgflow.cli import options as shared
-from pgflow.cli.output import say, say_json
+from pgflow.commands import options as shared
+from pgflow.commands.output import say, say_json
 
 if TYPE_CHECKING:
     from pgflow.app import App
     from pgflow.cli.scene import Counts, Scene
 
 GRACE_SECONDS: Final = 5.0
+ADMIN_ADDRESS: Final = "127.0.0.1:3003"
 QUICK: Final[dict[str, Any]] = {
     "max_payload_bytes": 262_144,
     "shutdown_grace_seconds": GRACE_SECONDS,
@@ -29,13 +30,13 @@ QUICK: Final[dict[str, Any]] = {
 def demo(
     jobs: Annotated[int, typer.Option(min=20, max=10_000, help="How many jobs.")] = 300,
     backend: Annotated[shared.Backend, typer.Option(help="The event loop of async tasks.")] = shared.Backend.ASYNCIO,
-    serve: Annotated[bool, typer.Option("--serve", help="Stay up: a worker, and a new job each second.")] = False,
+    serve: Annotated[bool, typer.Option("--serve", help="Stay up: a worker, its admin, and a new job each second.")] = False,
     dsn: shared.Dsn = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts alone, as one JSON object.")] = False,
 ) -> None:
     """Show pgflow at work: seed jobs, work them, replay dead ones; on an embedded PostgreSQL where no URL is set."""
-    from pgflow.cli import load
     from pgflow.cli.scene import Scene
+    from pgflow.commands import load
 
     began = time.monotonic()
     with load.opened("pgflow.demo:app", dsn, **QUICK) as house:
@@ -92,8 +93,11 @@ def _serve(app: App, backend: shared.Backend, *, quiet: bool) -> None:
     from pgflow.demo import QUEUE
 
     guard = Guard(GRACE_SECONDS)
+    if app.settings.admin_addr is None:
+        app.configure(admin_addr=ADMIN_ADDRESS)
     if not quiet:
         say("\nA worker runs, and a job comes each second, until Ctrl-C. In another terminal: pgflow watch")
+        say(f"admin:     http://{app.settings.admin_addr}/")
     sys.stdout.flush()
     running.run_async(running.work, app.worker(queues=[QUEUE]), guard, scene.trickle, backend=backend)
     app.close()

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pgflow.cli import options as shared
-from pgflow.cli.output import age, one_line, say, say_items, say_json, short, table
+from pgflow.commands import options as shared
+from pgflow.commands.output import age, one_line, say, say_items, say_json, short, table
 from pgflow.errors import ArgumentError
 from pgflow.model import State
 
@@ -44,7 +44,7 @@ def enqueue(
     as_json: shared.Json = False,
 ) -> None:
     """Enqueue a job for a task by its name; what is not said here is as the app declares it."""
-    from pgflow.cli import load
+    from pgflow.commands import load
 
     given = {
         "queue": queue, "priority": priority, "delay": delay, "run_at": _time("--run-at", run_at),
@@ -86,7 +86,7 @@ def jobs(
     as_json: shared.Json = False,
 ) -> None:
     """List jobs, newest first."""
-    from pgflow.cli import load
+    from pgflow.commands import load
     from pgflow.store.admin import look
     from pgflow.views import JobFilter
 
@@ -126,7 +126,7 @@ def retry(ids: shared.JobIds, app: shared.App = None, dsn: shared.Dsn = None, as
 
 
 def _change(act: Callable[[Run], list[Change]], app: str | None, dsn: str | None, *, as_json: bool) -> None:
-    from pgflow.cli import load
+    from pgflow.commands import load
 
     with load.opened(app, dsn) as house:
         changes = house.pool.together(act)

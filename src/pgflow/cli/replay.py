@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from pgflow.cli import options as shared
-from pgflow.cli.output import say, say_json, table
+from pgflow.commands import options as shared
+from pgflow.commands.output import say, say_json, table
 from pgflow.errors import UsageError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def replay(
     as_json: shared.Json = False,
 ) -> None:
     """Make a new job like each that has ended; the old ones stay on record."""
-    from pgflow.cli import load
+    from pgflow.commands import load
 
     _check(ids or [], dead=dead, filters=(queue, task, reason), to=to)
     with load.opened(app, dsn) as house:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
     from pgflow.cli.guard import Guard
-    from pgflow.cli.options import Backend
+    from pgflow.commands.options import Backend
     from pgflow.worker.worker import Worker
 
 

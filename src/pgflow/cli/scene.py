@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pgflow.app import App
-    from pgflow.cli.options import Backend
+    from pgflow.commands.options import Backend
     from pgflow.model import JobRow
 
 LOOK_SECONDS: Final = 0.05
@@ -58,7 +58,7 @@ class Scene:
 
     def prepare(self) -> str:
         """Migrate; gives a name of the database."""
-        migrate.migrate(self._app.pool)
+        migrate.migrate(self._app.pool, self._app.migrations)
         embedded = " (embedded, for development)" if self._app.database.embedded else ""
         return shown_dsn(self._app.pool.dsn) + embedded
 

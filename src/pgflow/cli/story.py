@@ -7,9 +7,9 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from pgflow.cli import options as shared
-from pgflow.cli.output import ago, one_line, say, say_json, seconds, short
 from pgflow.codes import suggested_action
+from pgflow.commands import options as shared
+from pgflow.commands.output import ago, one_line, say, say_json, seconds, short
 from pgflow.model import OutcomeKind
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ ARGUMENTS_SHOWN: Final = 1_000
 
 def job(job_id: shared.JobId, app: shared.App = None, dsn: shared.Dsn = None, as_json: shared.Json = False) -> None:
     """Show one job's timeline: what was asked, every run, and what happened in between."""
-    from pgflow.cli import load
+    from pgflow.commands import load
 
     with load.opened(app, dsn) as house:
         told = read(house, job_id)
@@ -36,7 +36,7 @@ def job(job_id: shared.JobId, app: shared.App = None, dsn: shared.Dsn = None, as
 
 def explain(job_id: shared.JobId, app: shared.App = None, dsn: shared.Dsn = None, as_json: shared.Json = False) -> None:
     """Say in a paragraph why a job is where it is, and what to do about it."""
-    from pgflow.cli import load
+    from pgflow.commands import load
     from pgflow.store.admin.explain import explain as find_out
 
     with load.opened(app, dsn) as house:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from pgflow.cli import options as shared
-from pgflow.cli.output import say, say_json
+from pgflow.commands import options as shared
+from pgflow.commands.output import say, say_json
 
 if TYPE_CHECKING:
     from pgflow.store.admin import Run
@@ -27,7 +27,7 @@ def watch(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document a line.")] = False,
 ) -> None:
     """Print a line a second: what waits, what runs, what ended, how many are dead."""
-    from pgflow.cli import load
+    from pgflow.commands import load
 
     with load.opened(app, dsn) as house:
         _, ended, failed = house.pool.together(_look)
@@ -55,8 +55,8 @@ def seed(
 ) -> None:
     """Enqueue N jobs of the demo's in bulk, to be worked by `pgflow worker -A pgflow.demo:app`."""
     from pgflow import demo
-    from pgflow.cli import load
     from pgflow.cli.progress import progress
+    from pgflow.commands import load
 
     with load.opened("pgflow.demo:app", dsn) as house, progress("enqueueing", count) as show:
         task = demo.greet.options(queue=queue) if queue else demo.greet.options()

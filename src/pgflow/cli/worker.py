@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from pgflow.cli import options as shared
 from pgflow.cli.logs import Level, configure
+from pgflow.commands import options as shared
 from pgflow.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,6 +46,10 @@ def worker(
         float | None,
         typer.Option(help="Seconds that running jobs get to finish when the worker is stopped; else 25."),
     ] = None,
+    admin: Annotated[
+        str | None,
+        typer.Option("--admin", metavar="HOST:PORT", help="Serve the admin too, or `off`; else PGFLOW_ADMIN_ADDR."),
+    ] = None,
     reload: Annotated[bool, typer.Option("--reload/--no-reload", help="Restart when a .py file here changes.")] = False,
     level: Annotated[
         Level,
@@ -60,7 +64,7 @@ def worker(
     """Work jobs until stopped by SIGTERM or Ctrl-C; a second signal stops at once."""
     _check_pool(pool)
     configure(level)
-    settings = {"queue": queues, "concurrency": concurrency, "shutdown_grace_seconds": grace}
+    settings = {"queue": queues, "concurrency": concurrency, "shutdown_grace_seconds": grace, "admin_addr": admin}
     if processes > 1 or reload:
         raise typer.Exit(_supervise(app, dsn, settings, processes, reload=reload))
     _work(app, dsn, settings, backend, burst=burst, parent=under)
@@ -75,8 +79,9 @@ def _work(
     burst: bool,
     parent: int | None,
 ) -> None:
-    from pgflow.cli import load, running
+    from pgflow.cli import running
     from pgflow.cli.guard import Guard
+    from pgflow.commands import load
     from pgflow.settings import Settings, default_worker_id
 
     settings["worker_id"] = Settings.read().worker_id or default_worker_id()
@@ -90,8 +95,8 @@ def _work(
 
 
 def _supervise(spec: str | None, dsn: str | None, settings: dict[str, Any], processes: int, *, reload: bool) -> int:
-    from pgflow.cli import load
     from pgflow.cli.supervise import Supervisor, changes
+    from pgflow.commands import load
 
     if reload:
         grace = settings["shutdown_grace_seconds"] or RELOAD_GRACE_SECONDS

@@ -13,8 +13,10 @@ from pgflow.store.statement import Statement, load
 from pgflow.views import Bucket
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pgflow.store.pool import Pool
-    from pgflow.store.statement import Rows
+    from pgflow.store.statement import Query, Rows
 
 logger = logging.getLogger("pgflow")
 
@@ -29,6 +31,9 @@ CLOCK: Final = load("clock")
 LISTING: Final = load("admin/buckets")
 CREATE: Final = load("admin/create_bucket")
 REMOVE: Final = load("admin/remove_bucket")
+ARCHIVED: Final = load("admin/archived_buckets")
+NEEDED: Final = load("admin/bucket_needed")
+DROP_ARCHIVED: Final = load("admin/drop_archived")
 
 
 def ensure(pool: Pool, mode: Mode, now: datetime | None = None) -> list[str]:
@@ -64,25 +69,33 @@ def remove(pool: Pool, name: str, *, drop: bool = True) -> int | None:
     """Take a bucket out, and with `drop` throw it away; gives how many jobs were put back through the parent.
 
     Put back are jobs that have yet to end and open dead letters, with their attempts. Gives None, and
-    changes nothing, where it would have to wait 100 ms for a lock. Raises `ValueError` for no such bucket.
+    changes nothing, where it would have to wait 100 ms for a lock, or where this role, which is told so, does not
+    own the tables. Raises `ValueError` for no such bucket.
     """
-    if span(name) is None:
-        msg = f"{name!r} is not a bucket's name: use one such as 20261124 or 20261124_20"
-        raise ValueError(msg)
-    try:
-        with pool.connection() as conn, conn.transaction():
-            row = conn.execute(REMOVE.text, {"name": name, "drop": drop}).fetchone()
-    except pg.LockNotAvailable:
-        return None
-    except pg.UndefinedTable:
-        msg = f"no bucket {name} is in use: see `pgflow doctor` for those that are"
-        raise ValueError(msg) from None
-    return int(row[0]) if row else 0
+    return _taken_out(pool, name, REMOVE, {"drop": drop})
+
+
+def drop(pool: Pool, name: str) -> int | None:
+    """Throw a bucket away, be it archived or in use; gives how many jobs were put back, and None, as `remove` does."""
+    archived_already = name in pool.run(archived())
+    return _taken_out(pool, name, DROP_ARCHIVED, {}) if archived_already else remove(pool, name)
 
 
 def listing() -> Statement[list[Bucket]]:
     """List the buckets in use, oldest first, the default partition last."""
     return Statement(LISTING, {}, _read_buckets)
+
+
+def archived() -> Statement[list[str]]:
+    """Name the buckets that were archived and still stand as tables of their own, oldest first."""
+    return Statement(ARCHIVED, {}, lambda rows: [name for (name,) in rows if span(name)])
+
+
+def needed(name: str, most: int) -> Statement[int]:
+    """Count the jobs that `remove` would put back, up to `most`; locks nothing. Raises `ValueError` for no bucket."""
+    held = _held(name)
+    params = {"first": floor_id(held[0]), "beyond": floor_id(held[1]), "most": most}
+    return Statement(NEEDED, params, lambda rows: int(rows[0][0]))
 
 
 def names_ahead(mode: Mode, now: datetime) -> list[str]:
@@ -121,6 +134,33 @@ def _create(pool: Pool, name: str) -> bool:
     with pool.connection() as conn, conn.transaction():
         row = conn.execute(CREATE.text, params).fetchone()
     return bool(row and row[0])
+
+
+def _taken_out(pool: Pool, name: str, query: Query, wish: Mapping[str, bool]) -> int | None:
+    _held(name)
+    try:
+        with pool.connection() as conn, conn.transaction():
+            row = conn.execute(query.text, {"name": name, **wish}).fetchone()
+    except pg.LockNotAvailable:
+        return None
+    except pg.InsufficientPrivilege:
+        logger.warning(
+            "this role does not own the tables of pgflow and cannot remove bucket %s: run `pgflow prune` as the owner",
+            name,
+        )
+        return None
+    except pg.UndefinedTable:
+        msg = f"no bucket {name} is in use: see `pgflow doctor` for those that are"
+        raise ValueError(msg) from None
+    return int(row[0]) if row else 0
+
+
+def _held(name: str) -> tuple[datetime, datetime]:
+    held = span(name)
+    if held is None:
+        msg = f"{name!r} is not a bucket's name: use one such as 20261124 or 20261124_20"
+        raise ValueError(msg)
+    return held
 
 
 def _overlaps(name: str, taken: list[tuple[datetime, datetime]]) -> bool:

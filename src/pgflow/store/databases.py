@@ -17,18 +17,20 @@ from pgflow.store.migrate import available, migrate
 from pgflow.store.pool import Pool, shown_dsn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from pgflow.store.migrate import Migration
 
 EMPTY: Final = "template1"
 TEMPLATE_LOCK: Final = 0x7067_7465  # "pgte"
 
 
-def template(server: str) -> str:
+def template(server: str, plugins: Sequence[Migration] = ()) -> str:
     """Give the name of a migrated database to clone, made by whoever comes first and kept for later test runs.
 
     Its name holds a digest of the migrations, so that another version makes another one. Raises as `clone` does.
     """
-    digest = hashlib.sha256("".join(m.checksum for m in available()).encode()).hexdigest()
+    digest = hashlib.sha256("".join(m.checksum for m in (*available(), *plugins)).encode()).hexdigest()
     name = f"pgflow_template_{digest[:16]}"
     with _connected(server) as conn:
         conn.execute("select pg_advisory_lock(%s)", [TEMPLATE_LOCK])
@@ -36,7 +38,7 @@ def template(server: str) -> str:
             # under another name until it is whole: a run that is killed leaves no half-made template
             half_made = clone(server)
             try:
-                _migrate(half_made)
+                _migrate(half_made, plugins)
                 conn.execute(_write("alter database {} rename to {}", _name_in(half_made), name))
             except BaseException:
                 drop(server, half_made)
@@ -61,10 +63,10 @@ def drop(server: str, address: str) -> None:
         conn.execute(_write("drop database if exists {} with (force)", _name_in(address)))
 
 
-def _migrate(address: str) -> None:
+def _migrate(address: str, plugins: Sequence[Migration]) -> None:
     pool = Pool(address)
     try:
-        migrate(pool)
+        migrate(pool, plugins)
     finally:
         pool.close()
 

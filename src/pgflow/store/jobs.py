@@ -66,7 +66,10 @@ def enqueue_payload(jobs: Sequence[NewJob], *, ring: bool) -> str:
 
 
 def enqueue(jobs: Sequence[NewJob]) -> Statement[list[str]]:
-    """Store jobs; gives their ids in order, which differ from those asked where a clock was wrong."""
+    """Store jobs that have no unique keys (`keys.enqueue` heeds those).
+
+    Gives their ids in order, which differ from those asked where a clock was wrong.
+    """
     return Statement(ENQUEUE, {"jobs": enqueue_payload(jobs, ring=False)}, first_column)
 
 
@@ -213,7 +216,7 @@ def _job_json(job: NewJob) -> str:
         "max_attempts": job.max_attempts, "timeout": job.timeout, "delay": job.delay,
         "expires_in": job.expires_in, "keep_result": job.keep_result or None, "headers": job.headers or None,
         "run_at": job.run_at and job.run_at.isoformat(), "expires_at": job.expires_at and job.expires_at.isoformat(),
-        "parent_id": job.parent_id, "root_id": job.root_id, "replay_of": job.replay_of,
+        "unique_key": job.unique_key, "parent_id": job.parent_id, "root_id": job.root_id, "replay_of": job.replay_of,
     }  # fmt: skip
     text = json.dumps({name: value for name, value in fields.items() if value is not None}, ensure_ascii=False)
     args = "" if job.args is None else f',"args":{job.args}'

@@ -14,10 +14,11 @@ from psycopg import errors as pg
 from pgflow.errors import SchemaMismatchError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
 
     import psycopg
 
+    from pgflow.hooks import Migrations
     from pgflow.store.pool import Pool
 
 FILE_NAME: Final = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
@@ -29,6 +30,13 @@ create table if not exists pgflow.migrations (
   version integer primary key, name text not null, checksum text not null,
   applied_at timestamptz not null default clock_timestamp());
 """
+OWN: Final = "select version, name, checksum from pgflow.migrations order by version"
+OF_PLUGINS: Final = "select plugin, version, checksum from pgflow.plugin_migrations"
+NOTE: Final = "insert into pgflow.migrations (version, name, checksum) values (%(version)s, %(name)s, %(checksum)s)"
+NOTE_OF_PLUGIN: Final = """
+insert into pgflow.plugin_migrations (plugin, version, name, checksum)
+values (%(plugin)s, %(version)s, %(name)s, %(checksum)s)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +46,18 @@ class Migration:
     version: int
     name: str
     sql: str
+    plugin: str | None = None
 
     @property
     def checksum(self) -> str:
         """SHA-256 of the file, in hexadecimal."""
         return hashlib.sha256(self.sql.encode()).hexdigest()
+
+    @property
+    def label(self) -> str:
+        """How people call it."""
+        own = f"{self.version:04d}_{self.name}"
+        return f"{self.plugin}/{own}" if self.plugin else own
 
 
 @cache
@@ -54,24 +69,28 @@ def available() -> tuple[Migration, ...]:
     if folder is None:
         msg = f"no migrations beside {here.parents[1]}: install pgflow again"
         raise SchemaMismatchError(msg)
-    found = [(m, path) for path in folder.iterdir() if (m := FILE_NAME.fullmatch(path.name))]
-    return tuple(
-        sorted((Migration(int(m[1]), m[2], path.read_text("utf-8")) for m, path in found), key=lambda m: m.version)
-    )
+    return _read(folder, None)
 
 
-def migrate(pool: Pool, tell: Callable[[Migration], None] = lambda _: None) -> list[Migration]:
-    """Apply what is missing, one transaction each, under an advisory lock; gives what was applied.
+def of_plugins(folders: Iterable[tuple[str, Migrations]]) -> tuple[Migration, ...]:
+    """The migrations of plugins, each one's in order. Raises `SchemaMismatchError` for a folder without any."""
+    return tuple(migration for plugin, given in folders for migration in _read(given.folder, plugin))
+
+
+def migrate(
+    pool: Pool, plugins: Sequence[Migration] = (), tell: Callable[[Migration], None] = lambda _: None
+) -> list[Migration]:
+    """Apply what is missing, pgflow's own first, one transaction each, under an advisory lock; gives what was applied.
 
     Raises `SchemaMismatchError` where the database knows more than this code, or a file was changed
     after it was applied.
     """
     applied: list[Migration] = []
-    if not pending(pool):  # asked first, since it needs no more than the right to read
+    if not pending(pool, plugins):  # asked first, since it needs no more than the right to read
         return applied
     try:
         with pool.connection() as conn:
-            while (migration := _apply_next(conn)) is not None:
+            while (migration := _apply_next(conn, plugins)) is not None:
                 tell(migration)
                 applied.append(migration)
     except pg.InsufficientPrivilege as error:
@@ -81,41 +100,69 @@ def migrate(pool: Pool, tell: Callable[[Migration], None] = lambda _: None) -> l
     return applied
 
 
-def check(pool: Pool) -> None:
+def check(pool: Pool, plugins: Sequence[Migration] = ()) -> None:
     """Refuse a schema older or newer than this code. Raises `SchemaMismatchError` saying which."""
-    missing = pending(pool)
+    missing = pending(pool, plugins)
     if missing:
-        names = ", ".join(f"{m.version:04d}_{m.name}" for m in missing)
+        names = ", ".join(m.label for m in missing)
         msg = f"the database's schema is older than this pgflow: {names} not applied; run `pgflow migrate`"
         raise SchemaMismatchError(msg)
 
 
-def pending(pool: Pool) -> list[Migration]:
+def pending(pool: Pool, plugins: Sequence[Migration] = ()) -> list[Migration]:
     """The migrations not yet applied. Raises `SchemaMismatchError` where the schema is newer or differs."""
     with pool.connection() as conn:
         _require_server(conn)
-        try:
-            rows = conn.execute("select version, name, checksum from pgflow.migrations order by version").fetchall()
-        except (pg.UndefinedTable, pg.InvalidSchemaName):
-            rows = []
-    return _missing(rows)
+        own = _missing(_applied(conn, OWN))
+        return [*own, *(_missing_of_plugins(_applied(conn, OF_PLUGINS), plugins) if plugins else ())]
 
 
-def _apply_next(conn: psycopg.Connection[tuple[Any, ...]]) -> Migration | None:
+def _applied(conn: psycopg.Connection[tuple[Any, ...]], query: str) -> list[tuple[Any, ...]]:
+    try:
+        return conn.execute(query).fetchall()
+    except (pg.UndefinedTable, pg.InvalidSchemaName):
+        return []
+
+
+def _apply_next(conn: psycopg.Connection[tuple[Any, ...]], plugins: Sequence[Migration]) -> Migration | None:
     with conn.transaction():
         conn.execute("select pg_advisory_xact_lock(%s)", [LOCK_KEY])
         conn.execute(BOOKKEEPING)
-        rows = conn.execute("select version, name, checksum from pgflow.migrations order by version").fetchall()
-        missing = _missing(rows)
+        own = _missing(conn.execute(OWN).fetchall())
+        missing = own or (plugins and _missing_of_plugins(conn.execute(OF_PLUGINS).fetchall(), plugins))
         if not missing:
             return None
         first = missing[0]
         conn.execute(first.sql.encode())
-        conn.execute(
-            "insert into pgflow.migrations (version, name, checksum) values (%s, %s, %s)",
-            [first.version, first.name, first.checksum],
-        )
+        conn.execute(NOTE_OF_PLUGIN if first.plugin else NOTE, _note_of(first))
     return first
+
+
+def _note_of(migration: Migration) -> dict[str, object]:
+    return {
+        "plugin": migration.plugin, "version": migration.version, "name": migration.name,
+        "checksum": migration.checksum,
+    }  # fmt: skip
+
+
+def _read(folder: Path, plugin: str | None) -> tuple[Migration, ...]:
+    found = [(m, path) for path in folder.iterdir() if (m := FILE_NAME.fullmatch(path.name))] if folder.is_dir() else []
+    if not found:
+        msg = f"no migrations such as 0001_name.sql in {folder}" + (f", which plugin {plugin} names" if plugin else "")
+        raise SchemaMismatchError(msg)
+    made = (Migration(int(m[1]), m[2], path.read_text("utf-8"), plugin) for m, path in found)
+    return tuple(sorted(made, key=lambda m: m.version))
+
+
+def _missing_of_plugins(rows: list[tuple[Any, ...]], plugins: Sequence[Migration]) -> list[Migration]:
+    # what a plugin that is not here has applied is its own affair
+    checksums = {(plugin, version): checksum for plugin, version, checksum in rows}
+    for migration in plugins:
+        if checksums.get((str(migration.plugin), migration.version), migration.checksum) != migration.checksum:
+            other = f"migration {migration.label} was applied from another text than this plugin ships"
+            msg = f"{other}: install the release that made the database"
+            raise SchemaMismatchError(msg)
+    return [m for m in plugins if (str(m.plugin), m.version) not in checksums]
 
 
 def _missing(rows: list[tuple[Any, ...]]) -> list[Migration]:

@@ -44,17 +44,31 @@ CLOCK: Final = load("clock")
 
 
 class Pool:
-    """Runs statements on a few connections, opened when first needed and anew in a forked child."""
+    """Runs statements on a few connections, opened when first needed and anew in a forked child.
+
+    With `reading_seconds` it only reads, in transactions that end a statement after so many seconds.
+    """
 
     def __init__(
-        self, dsn: str, *, size: int = 4, acquire_seconds: float = 10.0, relaxed: bool = False, jit: bool = False
+        self,
+        dsn: str,
+        *,
+        size: int = 4,
+        acquire_seconds: float = 10.0,
+        relaxed: bool = False,
+        jit: bool = False,
+        reading_seconds: float | None = None,
     ) -> None:
         self.dsn = dsn
         self._conninfo = with_wire_limits(dsn)
         self._size = size
         self._acquire_seconds = acquire_seconds
         self._settings = {"jit": "on" if jit else "off", **({"synchronous_commit": "off"} if relaxed else {})}
-        self._relaxed = relaxed
+        if reading_seconds is not None:
+            self._settings["transaction_read_only"] = "on"
+            self._settings["statement_timeout"] = f"{round(reading_seconds * 1000)}ms"
+        # what is set for all is set in each transaction: a pooler hands sessions on, and keeps no startup options
+        self._everywhere = relaxed or reading_seconds is not None
         self._lock = threading.Lock()
         self._pid = 0
         self._pool: psycopg_pool.ConnectionPool[psycopg.Connection[tuple[Any, ...]]] | None = None
@@ -84,6 +98,8 @@ class Pool:
                 return statement.read(_rows(conn, statement.query, statement.params))
 
             with conn.transaction():
+                if self._everywhere:
+                    conn.execute(SET_LOCAL, {"settings": json.dumps(self._settings)}, prepare=True)
                 return work(run)
 
         return self._attempt(body, None)
@@ -158,6 +174,9 @@ class Pool:
                 lacks = f"the database has no pgflow schema this version can use ({error.diag.message_primary})"
                 msg = f"{lacks}: run `pgflow migrate`"
                 raise SchemaMismatchError(msg) from error
+            except pg.QueryCanceled as error:
+                msg = "the database took too long to answer and was stopped: narrow the question, or ask again later"
+                raise DatabaseUnavailableError(msg) from error
             except pg.LockNotAvailable as error:
                 msg = "another session holds the tables locked: try again when it has ended"
                 raise DatabaseUnavailableError(msg) from error
@@ -168,7 +187,7 @@ class Pool:
         raise AssertionError
 
     def _execute(self, conn: psycopg.Connection[tuple[Any, ...]], query: Query, params: Any) -> list[tuple[Any, ...]]:
-        if not (query.settings or self._relaxed):
+        if not (query.settings or self._everywhere):
             return _rows(conn, query, params)
         with conn.pipeline():
             conn.execute("begin")

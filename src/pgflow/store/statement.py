@@ -41,10 +41,15 @@ class Statement(Generic[T]):
 
 
 def load(
-    name: str, settings: Mapping[str, str] | None = None, *, repeatable: bool = True, looks_twice: bool = False
+    name: str,
+    settings: Mapping[str, str] | None = None,
+    *,
+    repeatable: bool = True,
+    looks_twice: bool = False,
+    package: str = __package__,
 ) -> Query:
-    """Load sql/`name`.sql without its leading comments."""
-    text = files(__package__).joinpath("sql", f"{name}.sql").read_text("utf-8")
+    """Load sql/`name`.sql of a package without its comments."""
+    text = files(package).joinpath("sql", f"{name}.sql").read_text("utf-8")
     body = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--"))
     return Query(name, body, settings or {}, repeatable, looks_twice)
 

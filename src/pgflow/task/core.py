@@ -14,6 +14,7 @@ from pgflow.handle import Job
 from pgflow.model import NewJob
 from pgflow.task.context import Context
 from pgflow.task.door import Door
+from pgflow.task.middleware import Wiring
 from pgflow.task.options import TaskOptions
 from pgflow.task.sending import SendKeywords, make_template
 from pgflow.task.words import APPLY_WORDS, strangers
@@ -40,6 +41,7 @@ class Task(Generic[P, R_co]):
         self.check_call = CallCheck(signature, options.name)
         self.decoder = Decoder(function, signature, self.check_call)
         self.door = door
+        self.wiring = Wiring(options.retry_policy)
         self._as_declared: BoundTask[P, Any] = BoundTask(self, {})
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:

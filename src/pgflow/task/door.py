@@ -18,6 +18,10 @@ class Door(Lookup, Protocol):
         """What makes job ids on the database's clock."""
         ...
 
+    def prepare(self) -> None:
+        """Make the app's tasks ready to run: plugins loaded, and what they make of each task."""
+        ...
+
     def put(self, jobs: Sequence[NewJob], conn: object | None) -> Sequence[str]:
         """Store jobs, on the caller's connection where one is given.
 

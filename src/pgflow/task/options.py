@@ -22,10 +22,14 @@ Executor: TypeAlias = Literal["async", "thread", "process"]
 ErrorTypes: TypeAlias = tuple[type[BaseException], ...]
 
 EXECUTORS: Final = ("async", "thread", "process")
+OF_PLUGINS: Final = frozenset({"schedule", "retry_for", "max_payload_bytes"})
 
 
 class TaskKeywords(TypedDict, total=False):
-    """The keywords of `@app.task`, `bind` excepted: it changes the function's type."""
+    """The keywords of `@app.task`, `bind` excepted: it changes the function's type.
+
+    The last three are known to type checkers only: plugins add and check them.
+    """
 
     name: str
     queue: str
@@ -43,13 +47,20 @@ class TaskKeywords(TypedDict, total=False):
     retry_backoff_max: float
     retry_jitter: bool
     default_retry_delay: float
+    sensitive: tuple[str, ...]
+    schedule: object
+    retry_for: Mapping[type[BaseException], RetryPolicy | float]
+    max_payload_bytes: int
+
+
+OWN_WORDS: Final = frozenset({*TaskKeywords.__annotations__, "bind"}) - OF_PLUGINS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskOptions:
     """A declared task's options. `timeout` is in seconds; `concurrency` is per worker process, None for no limit.
 
-    `extra` holds the options that plugins have added.
+    `sensitive` names arguments that are never shown; `extra` holds the options that plugins have added.
     """
 
     name: str
@@ -64,6 +75,7 @@ class TaskOptions:
     retry_policy: RetryPolicy = DEFAULT_POLICY
     autoretry_for: ErrorTypes = ()
     dont_autoretry_for: ErrorTypes = ()
+    sensitive: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def retries(self, error: BaseException) -> bool:
@@ -94,7 +106,7 @@ def make_options(
 
 
 def _known(keywords: Mapping[str, Any], added: Mapping[str, Any]) -> dict[str, Any]:
-    complaint = strangers(keywords, {*TaskKeywords.__annotations__, "bind", *added}, TASK_WORDS)
+    complaint = strangers(keywords, {*OWN_WORDS, *added}, TASK_WORDS)
     if complaint:
         raise TaskDefinitionError(complaint)
     options = translate({name: value for name, value in keywords.items() if name not in added})
@@ -111,6 +123,8 @@ def _checked_options(function: FunctionType, options: dict[str, Any]) -> dict[st
         check_integer("concurrency", options["concurrency"], 1)
     for word in ("keep_result", "bind"):
         _check_boolean(word, options.get(word, False))
+    if "sensitive" in options:
+        options["sensitive"] = _names("sensitive", options["sensitive"])
     if "timeout" in options:
         options["timeout"] = seconds_of(options["timeout"])
         check_seconds("timeout", options["timeout"], positive=True)
@@ -147,6 +161,14 @@ def _policy(given: object) -> RetryPolicy:
         return Fixed(given)
     msg = f"retry_policy {given!r} must be a policy, a function of (failures, error), or a number of seconds"
     raise TaskDefinitionError(msg)
+
+
+def _names(word: str, given: object) -> tuple[str, ...]:
+    names = (given,) if isinstance(given, str) else given
+    if not isinstance(names, tuple | list | set | frozenset) or not all(isinstance(name, str) for name in names):
+        msg = f"{word} {given!r} must be names of arguments, such as ('card',)"
+        raise TaskDefinitionError(msg)
+    return tuple(names)
 
 
 def _error_types(word: str, given: object) -> ErrorTypes:

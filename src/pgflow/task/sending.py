@@ -28,9 +28,10 @@ class SendKeywords(TypedDict, total=False):
     headers: Mapping[str, object] | None
     conn: object
     keep_result: bool
+    unique_key: str | None
 
 
-_PASSED_ON: Final = ("run_at", "priority", "queue", "max_attempts", "keep_result")
+_PASSED_ON: Final = ("run_at", "priority", "queue", "max_attempts", "keep_result", "unique_key")
 
 
 def make_template(declared: TaskOptions, keywords: Mapping[str, Any]) -> NewJob:

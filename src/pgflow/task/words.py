@@ -25,6 +25,7 @@ TASK_WORDS: Final[Mapping[str, str]] = {
     "run_at": "use task.options(run_at=…)",
     "expires": "use task.options(expires=…)",
     "headers": "use task.options(headers=…)",
+    "unique_key": "use task.options(unique_key=…)",
     "throws": "raise JobError(code, message, retryable=False) for an expected end",
     "base": "tasks are functions, not classes; share code by calling it",
     "typing": "arguments are always checked against the signature; leave it out",
@@ -36,7 +37,8 @@ SEND_WORDS: Final[Mapping[str, str]] = {
     "eta": "use run_at=",
     "retry": "use max_attempts=; an enqueue itself is not retried, since it is part of your transaction",
     "retry_policy": "declare it: @app.task(retry_policy=…)",
-    "task_id": "ids are made by pgflow; read job.id",
+    "task_id": "ids are made by pgflow, read job.id; to enqueue once, use unique_key=",
+    "idempotency_key": "use unique_key=",
     "rate_limit": "declare concurrency= of the task",
     "time_limit": "use timeout=",
     "soft_time_limit": "use timeout=",
@@ -57,7 +59,7 @@ APPLY_WORDS: Final[Mapping[str, str]] = {
     "retry": "an enqueue itself is not retried; use task.options(max_attempts=…) for the runs",
     **{
         word: f"use task.options({word}=…)"
-        for word in ("delay", "run_at", "max_attempts", "timeout", "headers", "conn", "keep_result")
+        for word in ("delay", "run_at", "max_attempts", "timeout", "headers", "conn", "keep_result", "unique_key")
     },
 }
 

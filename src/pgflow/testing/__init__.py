@@ -14,10 +14,24 @@ if TYPE_CHECKING:
     from pgflow.testing.databases import use_database
     from pgflow.testing.draining import Counts, adrain, drain
     from pgflow.testing.line import Line, inline
+    from pgflow.testing.watching import Called, assert_hook_called, hook_calls
 
-__all__ = ["Captured", "Captures", "Counts", "Line", "adrain", "captured", "drain", "inline", "use_database"]
+__all__ = [
+    "Called",
+    "Captured",
+    "Captures",
+    "Counts",
+    "Line",
+    "adrain",
+    "assert_hook_called",
+    "captured",
+    "drain",
+    "hook_calls",
+    "inline",
+    "use_database",
+]
 
-_HOMES: Final = ("capture", "databases", "draining", "line")
+_HOMES: Final = ("capture", "databases", "draining", "line", "watching")
 
 
 def __getattr__(name: str) -> Any:

@@ -11,6 +11,7 @@ from pydantic_core import from_json
 from pgflow.codec import encode_arguments
 from pgflow.errors import JobNotFoundError
 from pgflow.model import NewJob
+from pgflow.store.keys import is_stored
 from pgflow.testing.doors import judge, led_to, without_database
 
 if TYPE_CHECKING:
@@ -93,15 +94,19 @@ class _Capturing:
     def __init__(self, app: App, captures: Captures) -> None:
         self._app = app
         self._captures = captures
+        self._holders: dict[str, str] = {}
 
     @property
     def ids(self) -> IdMaker:
         return self._app.door.ids
 
+    def prepare(self) -> None:
+        self._app.door.prepare()
+
     def put(self, jobs: Sequence[NewJob], conn: object | None = None) -> list[str]:
-        judge(self._app, jobs, conn)
-        ids = [job.id for job in jobs]
-        self.keep(jobs, ids, conn)
+        judged = judge(self._app, jobs, conn)
+        ids = [self._holder_of(job) for job in judged]
+        self.keep(judged, ids, conn)
         return ids
 
     async def aput(self, jobs: Sequence[NewJob], conn: object | None = None) -> list[str]:
@@ -109,6 +114,8 @@ class _Capturing:
 
     def keep(self, jobs: Sequence[NewJob], ids: Sequence[str], conn: object | None) -> None:
         for job, job_id in zip(jobs, ids, strict=True):
+            if not is_stored(job, job_id):
+                continue
             args, kwargs = self._arguments(job)
             self._captures.append(
                 Captured(job_id, job.task, tuple(args), kwargs, job.queue, _options(job), conn is not None)
@@ -125,6 +132,10 @@ class _Capturing:
 
     async def ajob_ending(self, job_id: str) -> Ending:
         raise _not_stored(job_id)
+
+    def _holder_of(self, job: NewJob) -> str:
+        # nothing runs here, so that a unique key once taken stays taken
+        return job.id if job.unique_key is None else self._holders.setdefault(job.unique_key, job.id)
 
     def _arguments(self, job: NewJob) -> tuple[list[Any], dict[str, Any]]:
         task = self._app.tasks.get(job.task)

@@ -10,6 +10,7 @@ from pgflow.app import App
 from pgflow.errors import AppNotFoundError
 from pgflow.settings import Settings
 from pgflow.store import databases
+from pgflow.store.migrate import migrate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +37,7 @@ def use_database(app: App, url: str) -> Iterator[App]:
     app.close()
     vars(app).pop("database", None)
     app.settings = Settings.read(**{**given, "database_url": url, "dataset_bucket": "none"})
+    app.house.forget()
     try:
         yield app
     finally:
@@ -43,6 +45,15 @@ def use_database(app: App, url: str) -> Iterator[App]:
         for name in ("settings", "database"):
             vars(app).pop(name, None)
         vars(app).update(before)
+        app.house.forget()
+
+
+@contextmanager
+def on_database(app: App, url: str) -> Iterator[App]:
+    """Put an app on a test's database, as `use_database` does, with the tables of the plugins it was given."""
+    with use_database(app, url):
+        migrate(app.pool, app.migrations)
+        yield app
 
 
 def named_app(spec: str) -> App:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from pgflow.errors import DatabaseUnavailableError
 from pgflow.hooks import Enqueue
+from pgflow.model import check_keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -48,13 +49,19 @@ def without_database(app: App) -> Iterator[None]:
             vars(app)["database"] = before
 
 
-def judge(app: App, jobs: Sequence[NewJob], conn: object | None) -> None:
-    """Let the guardrails judge, as the app's own door does; a refusal is raised, and recorded nowhere."""
-    app.hooks.before_enqueue(jobs, Enqueue(app, conn is not None))
+def judge(app: App, jobs: Sequence[NewJob], conn: object | None) -> list[NewJob]:
+    """Let the guardrails judge, as the app's own door does, and give what they made of the jobs.
+
+    A refusal is raised, and recorded nowhere.
+    """
+    check_keys(jobs)
+    judged = list(jobs)
+    app.hooks.before_enqueue(judged, Enqueue(app, conn is not None))
+    return judged
 
 
 class _Nowhere:
-    def open(self) -> NoReturn:
+    def open(self, *_: object) -> NoReturn:
         msg = "no database is opened within captured() and inline(): use the fixture pgflow_app and drain() for this"
         raise DatabaseUnavailableError(msg)
 

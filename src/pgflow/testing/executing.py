@@ -14,7 +14,7 @@ import anyio
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from pgflow.worker.judge import raised, returned, timed_out
-from pgflow.worker.lane import arguments
+from pgflow.worker.lane import arguments, call
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,7 +102,7 @@ class Executor:
 
 def _called(run: Run, args: list[Any], kwargs: dict[str, Any]) -> End:
     try:
-        value = run.task.function(*args, **kwargs)
+        value = call(run, (args, kwargs))
     except BaseException as error:  # noqa: BLE001 - the caller says which are the job's
         return End(error=error)
     # a function cannot be stopped from outside, in a worker's thread as little as here
@@ -111,10 +111,9 @@ def _called(run: Run, args: list[Any], kwargs: dict[str, Any]) -> End:
 
 
 async def _awaited(run: Run, args: list[Any], kwargs: dict[str, Any]) -> End:
-    function: Any = run.task.function
     with anyio.move_on_after(run.job.timeout) as scope:
         try:
-            return End(await function(*args, **kwargs))
+            return End(await call(run, (args, kwargs)))
         except anyio.get_cancelled_exc_class() as error:
             if scope.cancel_called:
                 raise

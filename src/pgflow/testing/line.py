@@ -63,6 +63,7 @@ class Line:
         self._reraise = reraise
         self._executor = Executor(backend)
         self._entries: dict[str, Entry] = {}
+        self._holders: dict[str, Entry] = {}
         self._waiting: list[tuple[datetime, int, int, Entry]] = []
         self._order = count()
         self._lock = threading.Lock()
@@ -123,6 +124,11 @@ class Line:
     def _add(self, job: NewJob) -> Entry:
         entry = Entry.of(job, self.now)
         with self._lock:
+            if job.unique_key is not None:
+                holder = self._holders.get(job.unique_key)
+                if holder is not None and not holder.state.is_final:
+                    return holder
+                self._holders[job.unique_key] = entry
             self._entries[job.id] = entry
             self._put_off(entry)
         return entry
@@ -180,13 +186,15 @@ class _LineDoor:
     def ids(self) -> IdMaker:
         return self._app.door.ids
 
+    def prepare(self) -> None:
+        self._app.door.prepare()
+
     def put(self, jobs: Sequence[NewJob], conn: object | None = None) -> list[str]:
-        judge(self._app, jobs, conn)
-        return self._line.take(jobs)
+        return self._line.take(judge(self._app, jobs, conn))
 
     async def aput(self, jobs: Sequence[NewJob], conn: object | None = None) -> list[str]:
-        judge(self._app, jobs, conn)
-        return await to_thread.run_sync(self._line.take, jobs)
+        judged = judge(self._app, jobs, conn)
+        return await to_thread.run_sync(self._line.take, judged)
 
     def job_row(self, job_id: str) -> JobRow:
         return self._line.entry(job_id).row()

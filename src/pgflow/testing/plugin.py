@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pgflow.app import App
 
@@ -39,10 +39,11 @@ def pgflow_server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
 
 @pytest.fixture(scope="session")
 def pgflow_template(pgflow_server_url: str) -> str:
-    """The name of a database with pgflow's tables, made once, which each test's own is a copy of."""
+    """The name of a database with the tables of pgflow and of the plugins installed, which each test's is a copy of."""
+    from pgflow.app import App  # noqa: PLC0415 - only where a test asks for it
     from pgflow.store import databases  # noqa: PLC0415 - only where a test asks for it
 
-    return databases.template(pgflow_server_url)
+    return databases.template(pgflow_server_url, App("template").migrations)
 
 
 @pytest.fixture
@@ -65,7 +66,30 @@ def pgflow_app_under_test(pytestconfig: pytest.Config) -> App:
 @pytest.fixture
 def pgflow_app(pgflow_app_under_test: App, pgflow_database_url: str) -> Iterator[App]:
     """Your app on a database of the test's own."""
-    from pgflow.testing.databases import use_database  # noqa: PLC0415 - only where a test asks for it
+    from pgflow.testing.databases import on_database  # noqa: PLC0415 - only where a test asks for it
 
-    with use_database(pgflow_app_under_test, pgflow_database_url) as app:
+    with on_database(pgflow_app_under_test, pgflow_database_url) as app:
         yield app
+
+
+@pytest.fixture
+def plugin_app(pgflow_database_url: str) -> Iterator[Callable[..., App]]:
+    """Make apps for the tests of a plugin: `app = plugin_app(MyPlugin(…), max_payload_bytes=100)`.
+
+    Each is on the test's own database, migrated with the plugins' own migrations, and its hooks are watched:
+    see `pgflow.testing.assert_hook_called`.
+    """
+    from contextlib import ExitStack  # noqa: PLC0415 - only where a test asks for it
+
+    from pgflow.app import App  # noqa: PLC0415 - only where a test asks for it
+    from pgflow.testing.databases import on_database  # noqa: PLC0415 - only where a test asks for it
+    from pgflow.testing.watching import watch  # noqa: PLC0415 - only where a test asks for it
+
+    with ExitStack() as stack:
+
+        def make(*plugins: object, name: str = "test", **settings: object) -> App:
+            app = App(name, plugins=plugins, **settings)
+            watch(app)
+            return stack.enter_context(on_database(app, pgflow_database_url))
+
+        yield make

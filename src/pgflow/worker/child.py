@@ -18,7 +18,7 @@ from pgflow.errors import TaskDefinitionError
 from pgflow.model import Claimed
 from pgflow.task import Task
 from pgflow.worker.judge import raised, returned
-from pgflow.worker.lane import arguments
+from pgflow.worker.lane import arguments, call
 from pgflow.worker.run import Run
 
 
@@ -48,8 +48,7 @@ def _run(question: dict[str, Any]) -> list[Any]:
         return ["failed", job.spent + 1, 60.0, "UNKNOWN", f"cannot import {question['module']}: {error!r}"]
     run.started = time.monotonic()
     try:
-        args, kwargs = arguments(run)
-        outcome = returned(run, run.task.function(*args, **kwargs))
+        outcome = returned(run, call(run, arguments(run)))
     except BaseException as error:  # noqa: BLE001 - the worker is told, whatever it is
         outcome = raised(run, error)
     return [outcome.kind, *outcome[4:]]
@@ -64,6 +63,7 @@ def _find_task(module_name: str, path: str | None, name: str) -> Task[..., Any]:
     if not isinstance(found, Task):
         msg = f"{module_name}.{name} is not a task there"
         raise TaskDefinitionError(msg)
+    found.door.prepare()
     return found
 
 

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from pgflow.store import jobs as sql
 from pgflow.store.faults import FAULTS
+from pgflow.store.limited import Brought
 from pgflow.worker.backoff import Backoff
+from pgflow.worker.limits import Limits
 from pgflow.worker.reader import Reader
 from pgflow.worker.run import released_at_stop, unknown_task
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from pgflow.hooks import Claim
     from pgflow.model import Claimed
     from pgflow.store.pool import Pool
+    from pgflow.store.statement import Statement
     from pgflow.worker.bell import Bell
+    from pgflow.worker.crew import Crew
     from pgflow.worker.floor import Floor
     from pgflow.worker.options import WorkerOptions
 
@@ -42,8 +50,11 @@ class QueueState:
 class Claimer:
     """Keeps the lanes fed, one statement a queue, the queues in turn."""
 
-    def __init__(self, pool: Pool, options: WorkerOptions, floor: Floor, bell: Bell) -> None:
+    def __init__(self, pool: Pool, options: WorkerOptions, floor: Floor, bell: Bell, crew: Crew) -> None:
         self._pool = pool
+        self._crew = crew
+        self._tells = crew.hooks.has("pgflow_jobs_claimed")
+        self._limits = Limits(pool, crew)
         self._options = options
         self._floor = floor
         self._bell = bell
@@ -60,11 +71,16 @@ class Claimer:
     def woken(self, queue: str | None) -> None:
         """Look at a queue again soon, or at every one."""
         for state in self._order:
-            if queue is None or state.name == queue:
+            if (queue is None or state.name == queue) and state.name not in self._limits:
                 state.hot = True
                 state.wakes += 1
                 self.found_nothing = False
                 self._bell.ring()
+
+    def eased(self, queues: Iterable[str]) -> None:
+        """Hear that jobs of these queues have ended and are stored: a queue at its limit may have room again."""
+        for name in self._limits.eased(queues):
+            self.woken(name)
 
     async def claim_for_ever(self) -> None:
         """Claim while there is room and work; sleep until rung, or for the poll interval."""
@@ -95,40 +111,63 @@ class Claimer:
         return False
 
     async def _rest(self) -> None:
-        self.found_nothing = not any(state.hot for state in self._order)
+        self.found_nothing = not (any(state.hot for state in self._order) or self._limits.hold_work)
         now = time.monotonic()
         interval = PROMISE_POLL_SECONDS if now < self._promised_until else self._options.poll_seconds
         # the bell may ring all the time, for room made by what ends: the poll comes when it is due all the same
-        left = self._polled_at + interval - now
-        if (left > 0 and await self._bell.wait(left)) or self.stopping:
+        due = self._polled_at + interval
+        until = min(due, self._limits.soonest()) if self._limits else due
+        if (until > now and await self._bell.wait(until - now)) or self.stopping:
             return
+        if self._limits:
+            for name in self._limits.over():
+                self._queues[name].hot = True
+        if time.monotonic() >= due:
+            await self._poll()
+
+    async def _poll(self) -> None:
         self._polled_at = time.monotonic()
+        looked_at = [state for state in self._order if not state.hot and state.name not in self._limits]
         if len(self._order) == 1:
-            self._order[0].hot = True
+            for state in looked_at:
+                state.hot = True
             return
-        marks = {state.name: sql.HEAD for state in self._order if not state.hot}
+        marks = {state.name: sql.HEAD for state in looked_at}
         waiting = await self._pool.arun(sql.waiting_queues(marks)) if marks else []
         for name in waiting:
             self._queues[name].hot = True
 
-    async def _claim(self, state: QueueState, most: int) -> None:
+    async def _claim(self, state: QueueState, room: int) -> None:
+        if not self._limits.judges:
+            await self._claim_most(state, room)
+            return
+        asked = self._limits.judged(state.name, room)
+        if asked.limit > 0:
+            await self._claim_most(state, asked.limit, asked)
+            return
+        wakes = state.wakes
+        state.hot = not await self._limits.pause(asked) and state.wakes != wakes
+
+    async def _claim_most(self, state: QueueState, most: int, asked: Claim | None = None) -> None:
         lease = sql.new_lease_id()
         lone = [f"{lease[:-4]}{n:04x}" for n in range(1, 2 + min(LONE_MAX, self._free(state)))]
-        began = time.monotonic()
-        start, wakes = state.reader.start(began), state.wakes
-        statement = sql.claim(
-            state.name, self._options.worker_id, lease, lone, most, self._options.lease_seconds,
+        start, wakes = state.reader.start(time.monotonic()), state.wakes
+        claiming = partial(
+            sql.claim, state.name, self._options.worker_id, lease, lone, seconds=self._options.lease_seconds,
             mark=start, suspects=not self._floor.hands.suspects,
         )  # fmt: skip
         try:
-            found = await self._pool.arun(statement)
+            found = await self._claimed(claiming, most, asked)
         except FAULTS:
             self._in_doubt = [lease, *lone]
             raise
-        jobs, mark = found
+        jobs = found.jobs
         now = time.monotonic()
-        state.reader.note(start, now - began, len(jobs), mark, now)
-        if len(jobs) < most:
+        if found.allowed:
+            state.reader.note(start, found.seconds, len(jobs), found.mark, now)
+        if found.busy or found.held:
+            state.hot = False
+        elif len(jobs) < most:
             # past a mark there may be little: only the head says that a queue is empty, and only of the time before
             # the claim began
             state.reader.forget()
@@ -138,8 +177,19 @@ class Claimer:
             self._learn(state, jobs)
             await self._promise(len(jobs), now)
 
+    async def _claimed(
+        self, claiming: Callable[[int], Statement[sql.Claim]], most: int, asked: Claim | None
+    ) -> Brought:
+        if asked is not None and (asked.max_in_flight is not None or asked.rate is not None):
+            return await self._limits.claim(asked, claiming)
+        began = time.monotonic()
+        found = await self._pool.arun(claiming(most))
+        return Brought(found.jobs, found.mark, most, time.monotonic() - began)
+
     async def _take(self, jobs: list[Claimed]) -> None:
         self._floor.hands.hold(jobs)
+        if self._tells and (real := [job for job in jobs if job.task is not None]):
+            self._crew.hooks.jobs_claimed(self._crew.info, real)
         if self.stopping:
             for job in jobs:
                 self._floor.hands.end(released_at_stop(job))

@@ -28,13 +28,16 @@ FLUSH_MOST: Final = 2_000
 class Flusher:
     """Stores what is done; while one flush is under way the next one gathers."""
 
-    def __init__(self, pool: Pool, hands: Hands, bell: Bell, stored: Callable[[list[Outcome]], None]) -> None:
+    def __init__(
+        self, pool: Pool, hands: Hands, bell: Bell, stored: Callable[[list[Outcome], set[tuple[str, int]]], None]
+    ) -> None:
         self._pool = pool
         self._hands = hands
         self._bell = bell
         self._stored = stored
         self.counts: Counter[str] = Counter()
         self.dropped = 0
+        self._lost: set[tuple[str, int]] = set()
 
     async def flush_for_ever(self) -> None:
         """Store outcomes as they come."""
@@ -44,9 +47,10 @@ class Flusher:
                 for first in range(0, len(outcomes), FLUSH_MOST):
                     chunk = outcomes[first : first + FLUSH_MOST]
                     over = self._hands.over(chunk)
+                    self._lost.clear()
                     await self._store(chunk, over)
                     self._hands.forget(over)
-                    self._stored(chunk)
+                    self._stored(chunk, self._lost)
 
     async def _store(self, outcomes: list[Outcome], over: list[str]) -> None:
         backoff = Backoff()
@@ -75,6 +79,7 @@ class Flusher:
         if plain == outcomes[0]:
             logger.error("the outcome of job %s cannot be stored, its lease will lapse: %s", plain.job.job_id, error)
             self._hands.forget([plain.job.lease_id])
+            self._lost.add((plain.job.job_id, plain.job.attempt))
             return
         logger.warning("job %s: %s", plain.job.job_id, plain.error_message)
         await self._store([plain], over)
@@ -83,6 +88,7 @@ class Flusher:
         self.counts.update(str(outcome.kind) for outcome in outcomes)
         if dropped:
             self.dropped += len(dropped)
+            self._lost |= dropped
             self.counts.subtract(str(o.kind) for o in outcomes if (o.job.job_id, o.job.attempt) in dropped)
             logger.warning("%d outcomes came too late: another hand had ended those runs", len(dropped))
 

@@ -11,6 +11,7 @@ from pgflow.classify import classify
 from pgflow.codec import clean_text, encode_value
 from pgflow.codes import DeadReason, ErrorCode
 from pgflow.errors import ArgumentError, Cancel, JobError, Retry, Snooze, TaskSignal
+from pgflow.hooks import Dead
 from pgflow.model import Outcome, OutcomeKind
 from pgflow.retry import DELAY_MAX_SECONDS, retry_delay
 
@@ -39,10 +40,7 @@ def raised(run: Run, error: BaseException) -> Outcome:
     finished = time.monotonic()
     job = run.job
     if isinstance(error, Snooze):
-        delay = _seconds(error.delay)
-        return Outcome(
-            job, OutcomeKind.SNOOZED, run.started, finished, job.spent, delay, ErrorCode.SNOOZED, _text(error)
-        )
+        return _snoozed(run, error, finished)
     if isinstance(error, Cancel):
         return Outcome(
             job, OutcomeKind.CANCELLED, run.started, finished, job.spent, None, ErrorCode.CANCELLED, _text(error)
@@ -69,27 +67,37 @@ def cancelled(run: Run) -> Outcome:
 
 def _failed(run: Run, error: BaseException, code: str, finished: float, *, retryable: bool) -> Outcome:
     job = run.job
+    verdict = run.task.wiring.judge and run.task.wiring.judge(job, error)
+    if isinstance(verdict, Snooze):
+        return _snoozed(run, verdict, finished)
     spent = job.spent + 1
     reason: DeadReason | None = None
     delay: float | None = None
-    if not retryable:
+    if isinstance(verdict, Dead) or not retryable:
         reason = DeadReason.NON_RETRYABLE
     elif spent >= job.max_attempts:
         reason = DeadReason.MAX_ATTEMPTS_EXCEEDED
     else:
-        delay = _delay(run, spent, error)
+        delay = _delay(run, spent, error, verdict)
         if delay is None:
             reason = DeadReason.NON_RETRYABLE
     kind = OutcomeKind.FAILED if reason is None else OutcomeKind.DEAD
-    return Outcome(
-        job, kind, run.started, finished, spent, delay, code, _text(error), _trace(error), reason_code=reason
-    )
+    text = _text(error)
+    if isinstance(verdict, Dead) and verdict.reason:
+        text = clean_text(f"{text} ({verdict.reason})", MESSAGE_BYTES)
+    return Outcome(job, kind, run.started, finished, spent, delay, code, text, _trace(error), reason_code=reason)
 
 
-def _delay(run: Run, spent: int, error: BaseException) -> float | None:
-    if isinstance(error, Retry) and error.delay is not None:
-        return _seconds(error.delay)
-    return retry_delay(run.task.declared.retry_policy, spent, error)
+def _delay(run: Run, spent: int, error: BaseException, verdict: object) -> float | None:
+    for asked in (verdict, error):
+        if isinstance(asked, Retry) and asked.delay is not None:
+            return _seconds(asked.delay)
+    return retry_delay(run.task.wiring.policy, spent, error)
+
+
+def _snoozed(run: Run, signal: Snooze, finished: float) -> Outcome:
+    job, delay = run.job, _seconds(signal.delay)
+    return Outcome(job, OutcomeKind.SNOOZED, run.started, finished, job.spent, delay, ErrorCode.SNOOZED, _text(signal))
 
 
 def _seconds(delay: float | timedelta) -> float:

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
-from pgflow.task import Context
+from pgflow.task import Context, middleware
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,14 +97,20 @@ def begin(run: Run, deadlines: Deadlines) -> None:
         deadlines.watch(run)
 
 
+def call(run: Run, given: tuple[list[Any], dict[str, Any]]) -> Any:
+    """Call a run's function within what wraps it; for an async one, what comes back is to be awaited."""
+    return middleware.call(run.task.function, run.task.wiring, run.context, given)
+
+
 def arguments(run: Run) -> tuple[list[Any], dict[str, Any]]:
     """Decode a run's arguments, its context first where the task asks for it. Raises `BadPayloadError`."""
     job, task = run.job, run.task
     args, kwargs = task.decode(job.args, job.kwargs)
-    if task.declared.bind:
+    if task.declared.bind or task.wiring.wrappers:
         run.context = Context(
             task=task.name, queue=job.queue, job_id=job.job_id, attempt=job.attempt, spent=job.spent,
             max_attempts=job.max_attempts, headers=job.headers,
         )  # fmt: skip
+    if task.declared.bind:
         args.insert(0, run.context)
     return args, kwargs

@@ -14,7 +14,7 @@ import anyio
 
 from pgflow.worker.bell import on_trio
 from pgflow.worker.judge import raised, returned
-from pgflow.worker.lane import Lane, Slot, arguments, begin
+from pgflow.worker.lane import Lane, Slot, arguments, begin, call
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,8 +92,7 @@ class AsyncLane(Lane):
     async def _one(self, run: Run, scope: anyio.CancelScope) -> None:
         begin(run, self.deadlines)
         try:
-            args, kwargs = arguments(run)
-            coroutine: Any = run.task.function(*args, **kwargs)
+            coroutine: Any = call(run, arguments(run))
             value = await coroutine
         except self._cancelled as error:
             if scope.cancel_called or _is_cancelled_from_outside():

@@ -8,7 +8,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from pgflow.worker.judge import raised, returned
-from pgflow.worker.lane import Lane, Slot, arguments, begin
+from pgflow.worker.lane import Lane, Slot, arguments, begin, call
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,8 +73,7 @@ class ThreadLane(Lane):
 
     def _outcome(self, run: Run, slot: Slot) -> Outcome:  # noqa: ARG002 - a process lane needs the slot
         try:
-            args, kwargs = arguments(run)
-            value = self._clean.copy().run(run.task.function, *args, **kwargs)
+            value = self._clean.copy().run(call, run, arguments(run))
         except BaseException as error:  # noqa: BLE001 - nothing a job does takes the worker down
             return raised(run, error)
         return returned(run, value)

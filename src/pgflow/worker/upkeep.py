@@ -5,21 +5,20 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
-import socket
 import time
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
+from pgflow.hooks import LostJob, WorkerStats
 from pgflow.store import buckets
 from pgflow.store import jobs as sql
 from pgflow.store.faults import FAULTS
 from pgflow.store.listen import Listener
 from pgflow.version import __version__
 from pgflow.worker.backoff import Backoff
-from pgflow.worker.bell import on_trio
 from pgflow.worker.judge import cancelled
+from pgflow.worker.maintenance import maintain
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from pgflow.store.pool import Pool
     from pgflow.worker.bell import Bell
     from pgflow.worker.claimer import Claimer
+    from pgflow.worker.crew import Crew
     from pgflow.worker.floor import Floor
     from pgflow.worker.hands import Hands
     from pgflow.worker.options import WorkerOptions
@@ -61,18 +61,20 @@ async def keep_doing(what: str, round_of_it: Callable[[], Awaitable[float]], bel
 class Heartbeat:
     """Holds on to the leases, hears of cancellations, and keeps the worker's row; on a connection of its own."""
 
-    def __init__(self, pool: Pool, options: WorkerOptions, floor: Floor, hands: Hands) -> None:
+    def __init__(self, pool: Pool, options: WorkerOptions, floor: Floor, hands: Hands, crew: Crew) -> None:
         self._pool = pool
         self._options = options
         self._floor = floor
         self._hands = hands
+        self._crew = crew
+        info = crew.info
         self._about = {
-            "pid": os.getpid(),
-            "host": socket.gethostname()[:100],
+            "pid": info.pid,
+            "host": info.host,
             "version": __version__,
-            "backend": "trio" if on_trio() else "asyncio",
-            "queues": list(options.queues),
-            "tasks": sorted(floor.tasks),
+            "backend": info.backend,
+            "queues": list(info.queues),
+            "tasks": list(info.tasks),
         }
         self.worker_id = options.worker_id
         self.stopping = False
@@ -83,7 +85,14 @@ class Heartbeat:
         if leases:
             await self._hold(leases)
         await self._pool.arun(sql.beat(self.worker_id, self._status()))
+        self._tell()
         return self._options.beat_seconds
+
+    def _tell(self) -> None:
+        hands, floor = self._hands, self._floor
+        backlog = sum(len(lane.backlog) for lane in floor.lanes.values())
+        stats = WorkerStats(floor.slots, floor.running, backlog, len(hands.leases), len(hands.done), self.stopping)
+        self._crew.hooks.heartbeat(self._crew.info, stats)
 
     async def leave(self) -> None:
         """Take the worker's row away, where the database answers."""
@@ -132,10 +141,11 @@ class Heartbeat:
 class Upkeep:
     """What any worker does for all: whoever comes first, by `skip locked`."""
 
-    def __init__(self, pool: Pool, options: WorkerOptions, claimer: Claimer) -> None:
+    def __init__(self, pool: Pool, options: WorkerOptions, claimer: Claimer, crew: Crew) -> None:
         self._pool = pool
         self._options = options
         self._claimer = claimer
+        self._crew = crew
 
     async def reap(self) -> float:
         """Take back lapsed leases."""
@@ -143,6 +153,7 @@ class Upkeep:
         if rows:
             workers = ", ".join(sorted({str(row[5]) for row in rows}))
             logger.warning("took back %d jobs from %s, whose lease had lapsed", len(rows), workers)
+            self._crew.hooks.jobs_lost(self._crew.info, [LostJob._make(row) for row in rows])
         return SHORTEST_SECONDS if rows else self._options.reap_seconds
 
     async def promote(self) -> float:
@@ -155,10 +166,17 @@ class Upkeep:
         wait = self._options.poll_seconds if seconds is None else min(seconds, self._options.poll_seconds)
         return max(wait, SHORTEST_SECONDS)
 
-    async def maintain(self) -> float:
+    async def make_buckets(self) -> float:
         """Make buckets ahead of need."""
         await self._pool.arun_call(lambda: buckets.ensure(self._pool, self._options.dataset_bucket))
         return self._options.maintenance_seconds
+
+    async def maintain(self) -> float:
+        """Let plugins tidy up, where it is this worker's turn."""
+        seconds = self._options.maintenance_seconds
+        if self._crew.hooks.has("pgflow_maintenance"):
+            await self._pool.arun_call(lambda: maintain(self._crew, self._pool, seconds))
+        return seconds
 
     async def listen(self) -> float:
         """Hear the doorbell until its connection breaks; polling goes on all the same."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
@@ -13,11 +13,13 @@ from pgflow.store import jobs as sql
 from pgflow.store.pool import Pool
 from pgflow.worker.bell import Bell
 from pgflow.worker.claimer import Claimer
+from pgflow.worker.crew import Crew, worker_info
 from pgflow.worker.deadlines import Deadlines
 from pgflow.worker.ending import Rescue, shut_down
 from pgflow.worker.floor import Floor
 from pgflow.worker.flusher import Flusher
 from pgflow.worker.hands import Hands
+from pgflow.worker.lifespans import lifespans
 from pgflow.worker.upkeep import Heartbeat, Upkeep, keep_doing
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
+    from pgflow.hooks import Hooks
     from pgflow.model import Outcome
     from pgflow.task import Task
     from pgflow.worker.options import WorkerOptions
@@ -38,8 +41,12 @@ LOOK_LEFT_SECONDS: Final = 0.05
 class Worker:
     """Works some queues of a database until stopped, or in a burst until nothing is left."""
 
-    def __init__(self, pool: Pool, tasks: Mapping[str, Task[..., object]], options: WorkerOptions) -> None:
+    def __init__(
+        self, pool: Pool, tasks: Mapping[str, Task[..., object]], options: WorkerOptions, app: Any, hooks: Hooks
+    ) -> None:
         self._pool = pool
+        self._app = app
+        self._hooks = hooks
         self._beat_pool = Pool(pool.dsn, size=1, acquire_seconds=options.lease_seconds / 3)
         self._tasks = tasks
         self._options = options
@@ -57,7 +64,7 @@ class Worker:
         try:
             await self._pool.arun_call(self._prepare)
             self._wire()
-            async with anyio.create_task_group() as group:
+            async with lifespans(self._crew, "worker"), anyio.create_task_group() as group:
                 await self._start(group)
                 await self._until_stopped()
                 self.unstored = await shut_down(self, self._options.grace_seconds, rescue)
@@ -85,20 +92,22 @@ class Worker:
         return self._stops > 1
 
     def _prepare(self) -> None:
-        migrate.check(self._pool)
+        migrate.check(self._pool, migrate.of_plugins(self._hooks.migrations()))
         buckets.ensure(self._pool, self._options.dataset_bucket)
 
     def _wire(self) -> None:
+        self._crew = Crew(self._app, self._hooks, worker_info(self._options, self._tasks))
         self._stopped = Bell()
+        self._tells = self._hooks.has("pgflow_attempts_finished")
         flush_bell, claim_bell, self._promote_bell = Bell(), Bell(), Bell()
         self.hands = Hands(flush_bell.ring_from_thread)
         self._deadlines = Deadlines(self.hands, Bell())
         room_made = (claim_bell.ring, claim_bell.ring_from_thread)
         self.floor = Floor(self._tasks, self.hands, self._deadlines, self._options, room_made)
-        self.claimer = Claimer(self._pool, self._options, self.floor, claim_bell)
+        self.claimer = Claimer(self._pool, self._options, self.floor, claim_bell, self._crew)
         self.flusher = Flusher(self._pool, self.hands, flush_bell, self._after_flush)
-        self.heartbeat = Heartbeat(self._beat_pool, self._options, self.floor, self.hands)
-        self._upkeep = Upkeep(self._pool, self._options, self.claimer)
+        self.heartbeat = Heartbeat(self._beat_pool, self._options, self.floor, self.hands, self._crew)
+        self._upkeep = Upkeep(self._pool, self._options, self.claimer, self._crew)
 
     async def _start(self, group: TaskGroup) -> None:
         # known before the first claim: an enqueue rings only where it sees a worker to wake
@@ -110,7 +119,8 @@ class Worker:
         group.start_soon(keep_doing, "heartbeat", self.heartbeat.beat)
         group.start_soon(keep_doing, "reap", self._upkeep.reap)
         group.start_soon(keep_doing, "promote", self._upkeep.promote, self._promote_bell)
-        group.start_soon(keep_doing, "buckets", self._upkeep.maintain)
+        group.start_soon(keep_doing, "buckets", self._upkeep.make_buckets)
+        group.start_soon(keep_doing, "maintenance", self._upkeep.maintain)
         group.start_soon(keep_doing, "listen", self._upkeep.listen)
         if self._options.burst:
             group.start_soon(self._stop_when_done)
@@ -121,8 +131,12 @@ class Worker:
         while not self._stops and self._stopped is not None:
             await self._stopped.wait()
 
-    def _after_flush(self, outcomes: list[Outcome]) -> None:
+    def _after_flush(self, outcomes: list[Outcome], dropped: set[tuple[str, int]]) -> None:
         self.floor.ended(outcomes)
+        self.claimer.eased({o.job.queue for o in outcomes})
+        if self._tells:
+            stored = [o for o in outcomes if (o.job.job_id, o.job.attempt) not in dropped] if dropped else outcomes
+            self._crew.hooks.attempts_finished(self._crew.info, stored)
         if any(o.job.suspect or o.job.max_attempts == 1 for o in outcomes):
             self.claimer.woken(None)
         if any(o.delay and o.delay < self._options.poll_seconds for o in outcomes):

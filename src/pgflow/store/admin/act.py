@@ -1,17 +1,18 @@
-"""Changes what becomes of jobs and queues: cancel, retry, replay, discard, pause, resume, reset, decide."""
+"""Changes what becomes of jobs and queues: cancel, retry, replay, discard, pause, resume, limit, reset, decide."""
 
 from __future__ import annotations
 
 import json
+from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
 from pgflow.errors import JobStateError
 from pgflow.ids import parse_id
-from pgflow.model import State, check_name
+from pgflow.model import State, check_integer, check_name
 from pgflow.store.admin.look import only
 from pgflow.store.jobs import enqueue
 from pgflow.store.statement import Statement, first_column, literal, load, nothing
-from pgflow.views import Change, Source
+from pgflow.views import Change, QueueLimits, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -31,6 +32,7 @@ MARK_REPLAYED: Final = load("admin/mark_replayed")
 DISCARD: Final = load("admin/discard")
 PAUSE: Final = load("admin/pause")
 RESUME: Final = load("admin/resume")
+SET_LIMITS: Final = load("limited/set_limits")
 RESET: Final = load("admin/reset", {"lock_timeout": "5s"})
 DECIDE: Final = load("admin/decide", repeatable=False)
 
@@ -40,6 +42,15 @@ REFUSALS: Final = {
     "replay": "only what has ended can be replayed; retry or cancel it instead",
     "discard": "only an open dead letter can be discarded",
 }
+
+
+class Keep(Enum):
+    """Left as it is: what is said where None would clear it."""
+
+    KEEP = "keep"
+
+
+KEEP: Final = Keep.KEEP
 
 
 def cancel(run: Run, job_id: object, *, by: str | None = None) -> Change:
@@ -130,6 +141,28 @@ def resume(queue: str) -> Statement[bool]:
     return Statement(RESUME, {"queue": check_name("queue", queue)}, bool)
 
 
+def set_limits(
+    queue: str,
+    *,
+    max_in_flight: int | Keep | None = KEEP,
+    max_attempts_per_minute: int | Keep | None = KEEP,
+    throttle_delay_ms: int | Keep | None = KEEP,
+) -> Statement[QueueLimits]:
+    """Set a queue's limits, each a number, None to clear it, or left as it is; gives what then stands.
+
+    Workers heed a change within a second, and once a rest under way is over. Raises `ArgumentError`.
+    """
+    given = {
+        "max_in_flight": _checked("max_in_flight", max_in_flight, 1),
+        "max_attempts_per_minute": _checked("max_attempts_per_minute", max_attempts_per_minute, 1),
+        "throttle_delay_ms": _checked("throttle_delay_ms", throttle_delay_ms, 0),
+    }
+    kept = [name for name, value in given.items() if value is KEEP]
+    params = {name: None if value is KEEP else value for name, value in given.items()}
+    asked = {"queue": check_name("queue", queue), "kept": kept, **params}
+    return Statement(SET_LIMITS, asked, lambda rows: QueueLimits(*rows[0]))
+
+
 def reset() -> Statement[None]:
     """Forget every job, decision, count and queue setting. Waits 5 s at most for those who use the tables."""
     return Statement(RESET, {}, nothing)
@@ -151,6 +184,10 @@ def decide(
         "reason_code": reason_code, "details": None if details is None else json.dumps(details),
     }  # fmt: skip
     return Statement(DECIDE, params, lambda rows: int(rows[0][0]))
+
+
+def _checked(name: str, value: int | Keep | None, least: int) -> int | Keep | None:
+    return value if value is None or isinstance(value, Keep) else check_integer(name, value, least)
 
 
 def _states(run: Run, job_ids: Iterable[object]) -> dict[str, State | None]:

@@ -13,8 +13,9 @@ from pgflow.store.statement import Statement, all_rows, load
 from pgflow.views import Check
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from pgflow.store.migrate import Migration
     from pgflow.store.pool import Pool
     from pgflow.store.statement import Query, Rows
 
@@ -34,12 +35,19 @@ DEFAULT: Final = load("admin/doctor_default")
 REPORT_IT: Final = "this should never be: please report it, with the job's timeline (`pgflow job ID --json`)"
 
 
-def examine(pool: Pool) -> list[Check]:
+def examine(pool: Pool, plugins: Sequence[Migration] = ()) -> list[Check]:
     """Run every check; without the right schema only those that need none.
 
     Of jobs the newest 100,000 are looked at, of dead letters 20,000. Raises `DatabaseUnavailableError`.
     """
-    first = [_server(pool), _writable(pool), _schema(pool), _clock(pool), _autovacuum(pool), _transactions(pool)]
+    first = [
+        _server(pool),
+        _writable(pool),
+        _schema(pool, plugins),
+        _clock(pool),
+        _autovacuum(pool),
+        _transactions(pool),
+    ]
     if not first[2].ok:
         return first
     return first + [check for examined in CHECKS for check in examined(pool)]
@@ -62,12 +70,12 @@ def _autovacuum(pool: Pool) -> Check:
     return _check("autovacuum", on, "on" if on else "off", remedy)
 
 
-def _schema(pool: Pool) -> Check:
+def _schema(pool: Pool, plugins: Sequence[Migration]) -> Check:
     try:
-        missing = pending(pool)
+        missing = pending(pool, plugins)
     except SchemaMismatchError as error:
         return Check("schema", ok=False, detail=str(error), remedy="run the pgflow that made the schema, or upgrade")
-    names = ", ".join(f"{m.version:04d}_{m.name}" for m in missing)
+    names = ", ".join(m.label for m in missing)
     return _check("schema", not missing, f"not applied: {names}" if names else "up to date", "run `pgflow migrate`")
 
 

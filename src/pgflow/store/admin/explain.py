@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from pgflow.codes import ErrorCode, suggested_action
 from pgflow.model import OutcomeKind, State
 from pgflow.store.admin import look
-from pgflow.store.admin.timeline import facts, timeline
+from pgflow.store.admin.facts import facts
+from pgflow.store.admin.timeline import timeline
 from pgflow.store.admin.wording import Case, paragraph
 from pgflow.views import Explanation
 
@@ -43,6 +44,12 @@ def parts(case: Case) -> dict[str, Any]:
         "queue_paused": around.paused,
         "paused_reason": around.paused_reason,
         "paused_at": around.paused_at,
+        "held_back_by": case.held[0] if case.held else None,
+        "held_back_because": case.held[1] if case.held else None,
+        "max_in_flight": around.max_in_flight,
+        "in_flight": around.in_flight,
+        "max_attempts_per_minute": around.max_attempts_per_minute,
+        "attempts_last_minute": around.last_minute,
         "live_workers": around.workers,
         "workers_knowing_task": around.knowing,
         "unknown_task_releases": case.unknown_releases,

@@ -14,7 +14,7 @@ from pgflow.model import FINAL_STATES, Attempt, JobRow, OutcomeKind, State
 from pgflow.store.buckets import floor_id, span
 from pgflow.store.jobs import NIL
 from pgflow.store.statement import Statement, all_rows, literal, load, nothing
-from pgflow.views import DeadGroup, DeadLetter, DecisionRow, Ending, JobFilter, Page, QueueRow, WorkerRow
+from pgflow.views import DeadGroup, DeadLetter, DecisionRow, Ending, JobFilter, Page, QueueLimits, QueueRow, WorkerRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,6 +40,7 @@ DEAD_LETTERS: Final = load("admin/dead_letters")
 DEAD_LETTER: Final = load("admin/dead_letter")
 DEAD_GROUPS: Final = load("admin/dead_groups")
 QUEUES: Final = load("admin/queues")
+LIMITS: Final = load("limited/limits")
 WORKERS: Final = load("admin/workers")
 DECISIONS: Final = load("admin/decisions")
 DECISIONS_OF_JOB: Final = load("admin/decisions_of_job")
@@ -63,6 +64,7 @@ def describe(job_ids: Sequence[str], wanted: JobFilter = EVERYTHING) -> Statemen
         "ids": literal(job_ids), "payloads": wanted.payloads, "state": wanted.state, "queue": wanted.queue,
         "task": wanted.task, "worker": wanted.worker, "error_code": wanted.error_code, "dataset": wanted.dataset,
         "created_after": wanted.created_after, "created_before": wanted.created_before, "text": wanted.text,
+        "tag": wanted.tag,
         "arguments": json.dumps([{"path": path.split("."), "wanted": text} for path, text in given]),
     }  # fmt: skip
     return Statement(DESCRIBE, params, _read_jobs)
@@ -148,6 +150,11 @@ def queues() -> Statement[list[QueueRow]]:
     return Statement(QUEUES, {}, _each(QueueRow))
 
 
+def limits() -> Statement[dict[str, QueueLimits]]:
+    """Read what operators have set for queues, by name; a queue for which they have set nothing is not there."""
+    return Statement(LIMITS, {}, lambda rows: {row[0]: QueueLimits(*row) for row in rows})
+
+
 def workers() -> Statement[list[WorkerRow]]:
     """List the workers, the oldest first; one is alive for 30 s after its last heartbeat."""
     return Statement(WORKERS, {}, _read_workers)
@@ -167,9 +174,14 @@ def decisions(
     return Statement(DECISIONS, params, _each(DecisionRow))
 
 
-def decisions_of(job_id: str) -> Statement[list[DecisionRow]]:
-    """Read the newest 200 decisions about one job, oldest first."""
-    return Statement(DECISIONS_OF_JOB, {"job_id": parse_id(job_id)}, _each(DecisionRow))
+def decisions_of(job_id: str, *, waited: tuple[datetime, datetime] | None = None) -> Statement[list[DecisionRow]]:
+    """Read the newest 200 decisions about one job, oldest first.
+
+    With `waited`, from when to when it waited for its first run, those that held its queue back in that time too.
+    """
+    since, until = waited or (None, None)
+    params = {"job_id": parse_id(job_id), "since": since, "until": until}
+    return Statement(DECISIONS_OF_JOB, params, _each(DecisionRow))
 
 
 def counts() -> Statement[dict[str, int]]:

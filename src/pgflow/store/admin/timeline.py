@@ -8,8 +8,8 @@ from pgflow.codes import ErrorCode
 from pgflow.ids import id_time
 from pgflow.model import OutcomeKind
 from pgflow.store.admin import look
-from pgflow.store.statement import Statement, load
-from pgflow.views import Facts, Timeline, TimelineEvent
+from pgflow.store.admin.facts import facts
+from pgflow.views import Timeline, TimelineEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from pgflow.model import Attempt, JobRow
     from pgflow.store.admin import Run
+    from pgflow.store.admin.facts import Facts
     from pgflow.views import DeadLetter, DecisionRow
 
-FACTS: Final = load("admin/facts")
 COME_BACK: Final = frozenset({OutcomeKind.FAILED, OutcomeKind.LOST, OutcomeKind.SNOOZED})
 # where several happened at one instant, what comes first: enqueued, its judgement, runs, what became of it
 ORDER: Final = ("enqueued", "decision", "claimed", "started")
@@ -34,20 +34,15 @@ def timeline(run: Run, job_id: object) -> Timeline:
     row = run(look.job(job_id))
     attempts = run(look.attempts(row.id))
     around = run(facts(row.id))
-    decisions = run(look.decisions_of(row.id))
+    decisions = run(look.decisions_of(row.id, waited=_waited(row, attempts, around)))
     events = [
         _enqueued(row),
-        *map(_decision, decisions),
+        *(_decision(made, row) for made in decisions),
         *(event for attempt in attempts for event in _of_attempt(attempt, row)),
         *_of_now(row, around),
         *_of_letter(run(look.dead_letter(row.id))),
     ]
     return Timeline(row, attempts, sorted(events, key=_place))
-
-
-def facts(job_id: str) -> Statement[Facts]:
-    """Read what stands around a job. Raises `JobNotFoundError`."""
-    return Statement(FACTS, {"job_id": job_id}, lambda rows: Facts(*look.only(rows, job_id)))
 
 
 def _enqueued(row: JobRow) -> TimelineEvent:
@@ -56,9 +51,18 @@ def _enqueued(row: JobRow) -> TimelineEvent:
     return _event(row.created_at, "enqueued", **asked, run_at=delayed, expires_at=row.expires_at)
 
 
-def _decision(made: DecisionRow) -> TimelineEvent:
+def _waited(row: JobRow, attempts: list[Attempt], around: Facts) -> tuple[datetime, datetime]:
+    # from when it could have run to its first hand-over that was not given back, its end, or now
+    begun = [a.started_at for a in attempts if a.started_at and a.outcome is not OutcomeKind.RELEASED]
+    first = min(begun) if begun else around.claimed_at or row.finished_at or around.now
+    return max(row.created_at, row.run_at), first
+
+
+def _decision(made: DecisionRow, row: JobRow) -> TimelineEvent:
     said = {"decision": made.decision, "reason_code": made.reason_code, "details": made.details}
-    return _event(made.created_at, "decision", kind=made.kind, **said)
+    often = {"count": made.count, "last_at": made.last_at} if made.count > 1 else {}
+    # a queue that was being held back already when the job came: the job met that as it came
+    return _event(max(made.created_at, row.created_at), "decision", kind=made.kind, **said, **often)
 
 
 def _of_attempt(attempt: Attempt, row: JobRow) -> Iterator[TimelineEvent]:

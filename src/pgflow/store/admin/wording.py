@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from pgflow.codes import DeadReason, ErrorCode
+from pgflow.codes import DeadReason, ErrorCode, PolicyReason
 from pgflow.model import OutcomeKind, State
 
 if TYPE_CHECKING:
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from pgflow.model import Attempt, JobRow
-    from pgflow.views import DeadLetter, Facts
+    from pgflow.store.admin.facts import Facts
+    from pgflow.views import DeadLetter
 
 MESSAGE_SHOWN: Final = 200
 UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"))
@@ -40,6 +41,22 @@ class Case:
         return sum(a.outcome is OutcomeKind.RELEASED and a.error_code == ErrorCode.UNKNOWN_TASK for a in self.attempts)
 
     @cached_property
+    def held(self) -> tuple[str, str] | None:
+        """Why a policy holds the queue of a queued job back: the code, and in words."""
+        around = self.around
+        if self.job.state is not State.QUEUED or around.paused:
+            return None
+        flying, most = around.in_flight, around.max_in_flight
+        if flying is not None and most is not None and flying >= most:
+            return PolicyReason.IN_FLIGHT_EXCEEDED, f"{flying} of at most {most} are in flight"
+        made, most = around.last_minute, around.max_attempts_per_minute
+        if made is not None and most is not None and made >= most:
+            return PolicyReason.ATTEMPT_RATE_EXCEEDED, f"{made} of at most {most} attempts were made in the last minute"
+        if around.held_code is None or around.held_code == PolicyReason.QUEUE_PAUSED:
+            return None
+        return around.held_code, f"{_short(around.held_reason) or 'no reason given'}, {_ago(self, around.held_at)} ago"
+
+    @cached_property
     def blockers(self) -> list[tuple[str, str]]:
         """What keeps a waiting job from running, each with its remedy."""
         queue, task = self.job.queue, self.job.task
@@ -49,7 +66,11 @@ class Case:
             (not self.around.workers, ("NO_WORKER", f"Start a worker with `pgflow worker -Q {queue}`.")),
             (self.around.workers and not self.around.knowing, unmanned),
         ]
-        return [blocker for holds, blocker in found if holds]
+        blockers = [blocker for holds, blocker in found if holds]
+        if self.held:
+            code = self.held[0]
+            blockers.append((code, HELD_REMEDIES.get(code, HELD_REMEDY).format(queue=queue)))
+        return blockers
 
 
 def paragraph(case: Case) -> str:
@@ -189,6 +210,8 @@ def _obstacles(case: Case) -> Iterator[str]:
         takers = "The one live worker" if around.workers == 1 else f"None of the {around.workers} live workers"
         knows = "does not know" if around.workers == 1 else "knows"
         yield f"{takers} of queue {row.queue} {knows} the task {row.task}: start one whose app declares it."
+    if case.held:
+        yield f"Queue {row.queue} is held back: {case.held[0]} ({case.held[1]})."
     yield from _wish(case)
 
 
@@ -233,6 +256,14 @@ def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
 
 
+HELD_REMEDY: Final = "Ask whoever set up the policy that holds queue {queue} back; its reason is with the decision."
+RAISE: Final = "or raise the limit with `pgflow queues set {queue}"
+HELD_REMEDIES: Final[dict[str, str]] = {
+    PolicyReason.IN_FLIGHT_EXCEEDED: f"Wait for what runs to end, {RAISE} --max-in-flight N`.",
+    PolicyReason.ATTEMPT_RATE_EXCEEDED: f"Wait for the minute to pass, {RAISE} --max-per-minute N`.",
+    PolicyReason.LIMITS_UNKNOWN: "The log of a worker of queue {queue} says why it cannot read the limits.",
+    PolicyReason.PLUGIN_FAILED: "Mend the plugin or switch it off: the log of a worker of queue {queue} has its error.",
+}
 DEAD_REASONS: Final[dict[str, str]] = {
     DeadReason.MAX_ATTEMPTS_EXCEEDED: " (all {row.max_attempts} failures it was allowed are spent)",
     DeadReason.NON_RETRYABLE: " (its error says that another try is of no use)",

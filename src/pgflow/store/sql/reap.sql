@@ -43,6 +43,9 @@ with lapsed as materialized (
   from won where outcome = 'dead' order by job_id
 ), heeded as (
   delete from pgflow.cancellations as c using won as w where c.job_id = w.job_id
+), freed as (
+  delete from pgflow.unique_keys as k
+  where k.scope = 'job' and k.job_id = any (array(select job_id from won where next_run_at is null))
 ), counted as (
   insert into pgflow.stats as s (bucket, queue, task, worker_id, outcome, count, wait_seconds, run_seconds,
     wait_histogram, run_histogram)

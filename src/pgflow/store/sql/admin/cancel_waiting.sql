@@ -27,6 +27,9 @@ with named as materialized (
   returning job_id
 ), heeded as (
   delete from pgflow.cancellations as c using taken as t where c.job_id = t.job_id
+), freed as (
+  delete from pgflow.unique_keys as k
+  where k.scope = 'job' and k.job_id = any (array(select job_id from stored))
 ), counted as (
   insert into pgflow.stats as s (bucket, queue, task, worker_id, outcome, count, wait_seconds, run_seconds,
     wait_histogram, run_histogram)

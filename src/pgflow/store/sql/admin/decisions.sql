@@ -1,5 +1,6 @@
 -- Decisions, newest first, keyset paged by id.
-select id, created_at, kind, queue, task, job_id::text, decision, reason_code, details
+select id, created_at, kind, queue, task, job_id::text, decision, reason_code, details, count,
+  coalesce(last_at, created_at)
 from pgflow.decisions
 where id < %(before)s and (%(kind)s::text is null or kind = %(kind)s)
   and (%(queue)s::text is null or queue = %(queue)s)

@@ -14,6 +14,9 @@ where (%(queue)s::text is null or j.queue = %(queue)s)
   and (%(created_after)s::timestamptz is null or j.created_at >= %(created_after)s)
   and (%(created_before)s::timestamptz is null or j.created_at < %(created_before)s)
   and (%(dataset)s::text is null or j.tableoid = to_regclass('pgflow.jobs_' || %(dataset)s))
+  and (%(tag)s::text is null or j.headers ->> 'tag' = %(tag)s or exists (
+    select from json_array_elements_text(case json_typeof(j.headers -> 'tags') when 'array' then j.headers -> 'tags' end) as t (tag)
+    where t.tag = %(tag)s))
   and not exists (
     select from json_to_recordset(%(arguments)s::json) as w (path text[], wanted text)
     where coalesce(j.kwargs #>> w.path, j.args #>> w.path) is distinct from w.wanted)

@@ -33,7 +33,8 @@ select c.name,
     / (select count(*) from counted where many))::bigint else c.entries end,
   c.many, coalesce(p.entries, 0), coalesce(r.jobs, 0),
   extract(epoch from clock_timestamp() - c.oldest)::double precision,
-  coalesce(l.workers, 0), coalesce(q.paused, false), q.paused_reason, q.paused_at
+  coalesce(l.workers, 0), coalesce(q.paused, false), q.paused_reason, q.paused_at,
+  q.max_in_flight, q.max_attempts_per_minute, q.throttle_delay_ms
 from counted as c
 left join put_off as p on p.queue = c.name
 left join running as r on r.queue = c.name

@@ -1,10 +1,20 @@
 -- Give dead jobs one more try: take the dead letter away, which only one hand can, then number and queue the run.
--- A job that died of crashes comes back as the suspect it was.
-with taken as (
-  delete from pgflow.dead_letters as d using pgflow.jobs as j
-  where d.job_id = any (%(ids)s::uuid[]) and j.id = d.job_id
-  returning d.job_id, d.attempt + 1 as attempt, d.reason_code = 'WORKER_CRASHED' as suspect, j.queue, j.task,
-    -j.priority as rank, j.max_attempts
+-- A job that died of crashes comes back as the suspect it was. One whose unique key another job holds stays dead.
+with named as materialized (
+  select d.job_id, j.unique_key, j.queue, j.task, -j.priority as rank, j.max_attempts
+  from pgflow.dead_letters as d join pgflow.jobs as j on j.id = d.job_id
+  where d.job_id = any (%(ids)s::uuid[]) order by d.job_id for update of d
+), keyed as (
+  insert into pgflow.unique_keys (scope, key, job_id)
+  select distinct on (unique_key) 'job', unique_key, job_id from named where unique_key is not null
+  order by unique_key, job_id
+  on conflict (scope, key) do nothing
+  returning job_id
+), taken as (
+  delete from pgflow.dead_letters as d using named as n
+  where d.job_id = n.job_id and (n.unique_key is null or n.job_id in (select job_id from keyed))
+  returning d.job_id, d.attempt + 1 as attempt, d.reason_code = 'WORKER_CRASHED' as suspect, n.queue, n.task,
+    n.rank, n.max_attempts
 ), stored as (
   insert into pgflow.attempts (job_id, attempt, outcome, finished_at, spent, next_run_at, error_code)
   select job_id, attempt, 'released', now(), nullif(max_attempts - 1, 0), now(), 'RUN_NOW' from taken order by job_id

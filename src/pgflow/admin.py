@@ -1,0 +1,77 @@
+"""For plugins and scripts that look at jobs and act on them: statements, the values they read, and endpoints.
+
+A statement is run with `app.db.run(look.job(job_id))` and `await app.db.arun(…)`, or with `app.reads` where it only
+looks; a function of `run`, such as `act.cancel`, with `app.db.together(lambda run: act.cancel(run, job_id))`.
+"""
+
+from __future__ import annotations
+
+from pgflow.ids import id_time, parse_id
+from pgflow.model import Attempt, JobRow, OutcomeKind, check_name
+from pgflow.store import buckets
+from pgflow.store.admin import Run, act, doctor, look
+from pgflow.store.admin.explain import explain
+from pgflow.store.admin.timeline import timeline
+from pgflow.store.faults import FAULTS, StoreError
+from pgflow.store.pool import shown_dsn
+from pgflow.store.statement import Query, Statement, all_rows, first_column, literal, load, nothing
+from pgflow.views import (
+    Bucket,
+    Change,
+    Check,
+    DeadGroup,
+    DeadLetter,
+    DecisionRow,
+    Explanation,
+    JobFilter,
+    Page,
+    QueueRow,
+    Timeline,
+    WorkerRow,
+)
+from pgflow.web import Answer, Call, Credentials, Endpoint, Problem
+from pgflow.worker.maintenance import Maintenance
+
+__all__ = [
+    "FAULTS",
+    "Answer",
+    "Attempt",
+    "Bucket",
+    "Call",
+    "Change",
+    "Check",
+    "Credentials",
+    "DeadGroup",
+    "DeadLetter",
+    "DecisionRow",
+    "Endpoint",
+    "Explanation",
+    "JobFilter",
+    "JobRow",
+    "Maintenance",
+    "OutcomeKind",
+    "Page",
+    "Problem",
+    "Query",
+    "QueueRow",
+    "Run",
+    "Statement",
+    "StoreError",
+    "Timeline",
+    "WorkerRow",
+    "act",
+    "all_rows",
+    "buckets",
+    "check_name",
+    "doctor",
+    "explain",
+    "first_column",
+    "id_time",
+    "literal",
+    "load",
+    "look",
+    "nothing",
+    "parse_id",
+    "shown_dsn",
+    "timeline",
+]

@@ -1,0 +1,179 @@
+"""Finds and registers plugins one by one, so that a broken one is put in quarantine instead of stopping every start."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Any, Final
+
+import pluggy
+
+from pgflow.errors import PluginError, SettingsError
+from pgflow.hooks.specs import GROUP, POLICIES, Specs
+from pgflow.hooks.values import PluginInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+logger = logging.getLogger("pgflow")
+
+OFF: Final = "switched off by PGFLOW_DISABLED_PLUGINS or --no-plugin"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A plugin that is installed: its name, where it comes from, and the entry point or the object itself."""
+
+    name: str
+    entry: EntryPoint | None = None
+    given: object | None = None
+
+    @property
+    def version(self) -> str | None:
+        """The version of its distribution, or what the plugin itself says."""
+        if self.entry is not None and self.entry.dist is not None:
+            return self.entry.dist.version
+        said = getattr(self.given, "version", None)
+        return said if isinstance(said, str) else None
+
+    @property
+    def distribution(self) -> str | None:
+        """The name of its distribution; None for one that was given to the app."""
+        return self.entry.dist.name if self.entry is not None and self.entry.dist is not None else None
+
+    def make(self) -> object:
+        """Give the plugin: an instance where the entry point names a class. Raises whatever its import raises."""
+        if self.entry is None:
+            return self.given
+        loaded = self.entry.load()
+        return loaded() if isinstance(loaded, type) else loaded
+
+
+class Plugins:
+    """The plugins of one app, registered with a manager of its own, and what became of each."""
+
+    def __init__(self, given: Sequence[object], disabled: Collection[str], required: Collection[str]) -> None:
+        self.manager = pluggy.PluginManager(GROUP)
+        self.manager.add_hookspecs(Specs)
+        self.listed: list[PluginInfo] = []
+        for found in installed(given):
+            self.listed.append(self._off(found) if found.name in disabled else self._registered(found))
+        _require(required, {info.name: info for info in self.listed})
+
+    def named(self, name: str) -> object | None:
+        """The plugin of a name, where it is on."""
+        found: object | None = self.manager.get_plugin(name)
+        return found
+
+    def implementations(self, hook: str) -> list[tuple[str, Any]]:
+        """The implementations of a hook with their plugins' names, in the order in which pluggy calls them."""
+        implementations = reversed(getattr(self.manager.hook, hook).get_hookimpls())
+        return [(i.plugin_name, _calling(i)) for i in implementations]
+
+    def _off(self, found: Found) -> PluginInfo:
+        return PluginInfo(found.name, found.version, found.distribution, "off", why=OFF)
+
+    def _registered(self, found: Found) -> PluginInfo:
+        try:
+            plugin = found.make()
+            hooks = tuple(self._checked(found.name, plugin))
+            self.manager.register(plugin, found.name)
+        except SettingsError:
+            raise
+        except Exception as error:  # a plugin's import may raise anything
+            if found.entry is None:
+                msg = f"plugin {found.name}: {error}"
+                raise PluginError(msg) from error
+            why = f"{type(error).__name__}: {error}" if not isinstance(error, PluginError) else str(error)
+            logger.exception("plugin %s of %s is left out", found.name, found.entry.value)
+            return PluginInfo(found.name, found.version, found.distribution, "quarantined", why=why)
+        return PluginInfo(found.name, found.version, found.distribution, "on", hooks)
+
+    def _checked(self, name: str, plugin: object) -> Iterator[str]:
+        for attribute in dir(plugin):
+            if self.manager.parse_hookimpl_opts(plugin, attribute) is None:
+                continue
+            if attribute not in POLICIES:
+                msg = f"{name} implements {attribute}, which is no hook of this pgflow: see `pgflow plugins --hooks`"
+                raise PluginError(msg)
+            function = inspect.unwrap(getattr(plugin, attribute))
+            if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+                msg = (
+                    f"{name} implements {attribute} as an async function: hooks are plain functions; "
+                    "return what awaits, or enqueue a job"
+                )
+                raise PluginError(msg)
+            yield attribute
+
+
+def installed(given: Sequence[object]) -> list[Found]:
+    """List the plugins of the installed distributions and those given to the app, which take a namesake's place."""
+    own = [Found(name_of(plugin), given=plugin) for plugin in given]
+    taken = {found.name for found in own} | {_value_of(plugin) for plugin in given}
+    names = [found.name for found in own]
+    for name in names:
+        if names.count(name) > 1:
+            msg = f"two plugins given to the app are called {name}: give one another `name`"
+            raise PluginError(msg)
+    return [f for f in entry_point_plugins() if not {f.name, f.entry.value if f.entry else ""} & taken] + own
+
+
+@cache
+def entry_point_plugins() -> tuple[Found, ...]:
+    """The plugins that installed distributions name, in the order of their names, each name once."""
+    found = {entry.name: Found(entry.name, entry) for entry in entry_points(group=GROUP)}
+    return tuple(found[name] for name in sorted(found))
+
+
+def option_types(given: Sequence[object]) -> Mapping[str, Any]:
+    """The keywords that plugins add to `@app.task`, those of plugins that are switched off too.
+
+    Raises `PluginError` naming the plugin where it cannot say; one that cannot be loaded adds none.
+    """
+    options: dict[str, Any] = {}
+    for found in installed(given):
+        try:
+            plugin = found.make()
+        except Exception:  # noqa: BLE001, S112 - its quarantine is told at start
+            continue
+        tell = getattr(plugin, "pgflow_task_options", None)
+        if tell is not None:
+            try:
+                options.update(tell())
+            except Exception as error:
+                msg = f"plugin {found.name}: pgflow_task_options failed: {type(error).__name__}: {error}"
+                raise PluginError(msg) from error
+    return options
+
+
+def name_of(plugin: object) -> str:
+    """Name a plugin that is given to an app: its `name`, else its class's or module's."""
+    said = getattr(plugin, "name", None)
+    if isinstance(said, str) and said:
+        return said
+    own = getattr(plugin, "__name__", None) or type(plugin).__name__
+    return str(own).rpartition(".")[2].lower()
+
+
+def _value_of(plugin: object) -> str:
+    return f"{type(plugin).__module__}:{type(plugin).__qualname__}"
+
+
+def _calling(implementation: Any) -> Any:
+    # what is called takes all of the spec's arguments by name; an implementation names only those it wants
+    function, names = implementation.function, implementation.argnames
+    return lambda **given: function(*[given[name] for name in names])
+
+
+def _require(required: Collection[str], listed: Mapping[str, PluginInfo]) -> None:
+    for name in required:
+        info = listed.get(name)
+        if info is None:
+            msg = f"plugin {name} is required and not installed; there are: {', '.join(sorted(listed)) or 'none'}"
+            raise PluginError(msg)
+        if info.state != "on":
+            msg = f"plugin {name} is required and {info.state}: {info.why}"
+            raise PluginError(msg)

@@ -1,0 +1,169 @@
+"""The gate: every request of every kind, method and mount passes it before anything else of the admin sees it."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from http.cookies import CookieError, SimpleCookie
+from typing import TYPE_CHECKING, Any, Final
+
+from pgflow import Actor
+from pgflow.admin import Credentials, Problem
+from pgflow.plugins.admin.address import is_loopback
+from pgflow.plugins.admin.lanes import GATE
+from pgflow.plugins.admin.origin import refuse_forgery
+from pgflow.plugins.admin.problems import problem_of
+from pgflow.plugins.admin.query import text_of
+from pgflow.plugins.admin.replies import reply_of_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pgflow.plugins.admin.hosts import Hosts
+    from pgflow.plugins.admin.lanes import Lanes
+
+logger = logging.getLogger("pgflow.admin")
+
+EXEMPT: Final = frozenset({"/health", "/health/live"})
+LOOKING: Final = frozenset({"GET", "HEAD"})
+LOCAL: Final = Actor("local", frozenset({"read", "operate", "enqueue", "admin"}))
+NOBODY: Final = Actor("anonymous", frozenset())
+# what decides on a request may be said once only: two hops that read another one of two would disagree
+ONCE: Final = frozenset(
+    {"host", "authorization", "x-api-key", "origin", "sec-fetch-site", "content-type", "content-length"}
+    | {"content-encoding", "idempotency-key", "hx-request"}
+)
+PASSED_ON: Final = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
+POLICY_VIOLATION: Final = 1008
+CONTENT_SECURITY_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+SECURITY_HEADERS: Final = (
+    (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+NO_STORE: Final = (b"cache-control", b"no-store")
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A request that passed the gate: who makes it, and its headers by their names in lower case."""
+
+    actor: Actor
+    headers: Mapping[str, str]
+    exempt: bool = field(default=False)
+
+
+class Gate:
+    """The outermost part of the admin, around its router."""
+
+    def __init__(self, app: Any, inner: Any, hosts: Hosts, lanes: Lanes) -> None:
+        self._app = app
+        self._inner = inner
+        self._hosts = hosts
+        self._lanes = lanes
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Let a request through, or answer it here."""
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": "there are no websockets here"})
+            return
+        if scope["type"] != "http":
+            await self._inner(scope, receive, send)
+            return
+        guarded = _Sender(send, is_head=scope["method"] == "HEAD")
+        path = path_of(scope)
+        try:
+            admitted = await self._admit(scope, path)
+        except Exception as error:  # noqa: BLE001 - becomes the response
+            await reply_of_problem(problem_of(error)).send(guarded)
+            return
+        # the router is given the very path that was judged
+        judged = {"path": path, "root_path": "", "path_params": {}, "pgflow.admitted": admitted}
+        await self._inner({**scope, **judged, "pgflow.mount": scope.get("root_path", "")}, receive, guarded)
+
+    async def _admit(self, scope: Any, path: str) -> Admitted:
+        headers = _headers(scope["headers"])
+        if not self._hosts.allow(headers.get("host"), scope.get("server")):
+            detail = "the admin does not go by this name: ask for it by its address, or set PGFLOW_ADMIN_ALLOWED_HOSTS"
+            raise Problem(421, "UNKNOWN_HOST", detail)
+        if scope["method"] in LOOKING and path in EXEMPT:
+            return Admitted(NOBODY, headers, exempt=True)
+        actor = await self._actor(scope, path, headers)
+        refuse_forgery(scope["method"], headers)
+        _check_path(scope, path)
+        return Admitted(actor, headers)
+
+    async def _actor(self, scope: Any, path: str, headers: Mapping[str, str]) -> Actor:
+        client = scope.get("client")
+        address = str(client[0]) if client else None
+        if not self._app.hooks.has("pgflow_authenticate"):
+            # what a proxy of this machine passes on comes from loopback too, and from anywhere
+            is_local = is_loopback(address) and not any(name in headers for name in PASSED_ON)
+            actor = LOCAL if is_local and self._app.settings.api_token is None else None
+        else:
+            given = Credentials(headers, scope["method"], path, address, _cookies(headers.get("cookie")))
+            actor = await self._lanes.run(GATE, lambda: self._app.hooks.authenticate(given))
+        if actor is None:
+            detail = "say who you are: send a token as x-api-key, or as Authorization: Bearer"
+            raise Problem(401, "UNAUTHORIZED", detail, headers={"www-authenticate": 'Bearer realm="pgflow"'})
+        return actor
+
+
+class _Sender:
+    """Adds the security headers to a response, and takes the body of one to a HEAD away."""
+
+    def __init__(self, send: Any, *, is_head: bool) -> None:
+        self._send = send
+        self._is_head = is_head
+
+    async def __call__(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            own = {name for name, _ in SECURITY_HEADERS}
+            headers = [(name, value) for name, value in message.get("headers", ()) if name.lower() not in own]
+            if not any(name.lower() == NO_STORE[0] for name, _ in headers):
+                headers.append(NO_STORE)
+            message = {**message, "headers": [*headers, *SECURITY_HEADERS]}
+        elif message["type"] == "http.response.body" and self._is_head:
+            message = {**message, "body": b""}
+        await self._send(message)
+
+
+def path_of(scope: Any) -> str:
+    """The path within the admin: without the prefix it is mounted under, whether or not that was taken off before."""
+    path, mount = str(scope["path"]), str(scope.get("root_path", ""))
+    if mount and (path == mount or path.startswith(f"{mount}/")):
+        return path[len(mount) :]
+    return path
+
+
+def _headers(raw: Any) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name_bytes, value_bytes in raw:
+        name, value = name_bytes.decode("latin-1").lower(), value_bytes.decode("latin-1")
+        if name not in found:
+            found[name] = value
+        elif name in ONCE:
+            raise Problem(400, "REPEATED_HEADER", f"the header {name} is sent twice: send it once")
+        else:
+            found[name] += ("; " if name == "cookie" else ", ") + value
+    return found
+
+
+def _cookies(header: str | None) -> dict[str, str]:
+    try:
+        return {name: morsel.value for name, morsel in SimpleCookie(header or "").items()}
+    except CookieError:
+        return {}
+
+
+def _check_path(scope: Any, path: str) -> None:
+    raw = scope.get("raw_path")
+    if raw is not None:
+        text_of(bytes(raw), "the path")
+    if any(ord(character) < ord(" ") or character == "\x7f" for character in path):
+        raise Problem(400, "BAD_TEXT", "the path holds a control character")

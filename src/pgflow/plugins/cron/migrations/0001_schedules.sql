@@ -1,0 +1,32 @@
+-- Schedules: static ones, declared on tasks and brought here by workers that start, and dynamic ones.
+create table pgflow.schedules (
+  name text primary key,
+  kind text not null check (kind in ('static', 'dynamic')),
+  task text not null,
+  queue text,
+  args json not null,
+  kwargs json not null,
+  cron text,
+  seconds double precision check (seconds >= 1),
+  tz text not null,
+  jitter double precision not null check (jitter >= 0),
+  misfire_grace double precision not null check (misfire_grace > 0),
+  coalesces boolean not null,
+  paused boolean not null default false,
+  paused_reason text,
+  paused_at timestamptz,
+  anchor_at timestamptz not null,
+  next_at timestamptz,
+  last_at timestamptz,
+  last_job_id uuid,
+  last_error text,
+  fired bigint not null default 0,
+  missed bigint not null default 0,
+  coalesced bigint not null default 0,
+  refused bigint not null default 0,
+  created_at timestamptz not null default clock_timestamp(),
+  updated_at timestamptz not null default clock_timestamp(),
+  seen_at timestamptz,
+  constraint schedules_say_when check ((cron is null) <> (seconds is null))
+);
+create index schedules_due on pgflow.schedules (next_at) where not paused;

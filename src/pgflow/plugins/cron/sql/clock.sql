@@ -1,0 +1,2 @@
+-- The time, by the one clock that counts.
+select clock_timestamp()

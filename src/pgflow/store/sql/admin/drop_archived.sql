@@ -1,0 +1,2 @@
+-- Throw one archived bucket away.
+select pgflow.drop_archived(%(name)s)

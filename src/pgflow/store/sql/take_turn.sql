@@ -1,0 +1,6 @@
+-- Take the turn at what one worker at a time does; nothing comes back where another holds it.
+insert into pgflow.turns as t (name, taken_by, taken_until)
+values (%(name)s, %(worker)s, clock_timestamp() + %(seconds)s::double precision * interval '1 s')
+on conflict (name) do update set taken_by = excluded.taken_by, taken_until = excluded.taken_until
+where t.taken_until < clock_timestamp()
+returning taken_until
