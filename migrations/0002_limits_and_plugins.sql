@@ -24,7 +24,6 @@ create table pgflow.unique_keys (
   key text not null,
   job_id uuid not null,
   request_hash text,
-  hits bigint not null default 0,
   created_at timestamptz not null default clock_timestamp(),
   expires_at timestamptz,
   primary key (scope, key)
@@ -54,3 +53,4 @@ create table pgflow.plugin_migrations (
 alter table pgflow.decisions add column count bigint not null default 1;
 alter table pgflow.decisions add column last_at timestamptz;
 create index decisions_queue on pgflow.decisions (queue, id);
+create index decisions_policy on pgflow.decisions (queue, created_at) where kind = 'policy';

@@ -16,9 +16,10 @@ from psycopg.conninfo import make_conninfo
 
 import pgflow
 from pgflow import errors
-from pgflow.codes import SUGGESTED_ACTIONS, DeadReason, ErrorCode, IngestReason
+from pgflow.codes import SUGGESTED_ACTIONS, DeadReason, ErrorCode, IngestReason, PolicyReason
 from pgflow.errors import SchemaMismatchError
-from pgflow.hooks import Specs
+from pgflow.hooks import POLICIES, Specs, entry_point_plugins
+from pgflow.hooks.reference import rewritten
 from pgflow.settings import Settings
 from pgflow.store import migrate
 from pgflow.store.pool import Pool
@@ -33,6 +34,8 @@ DOCS = ROOT / "docs"
 STATEMENTS = SOURCE / "store" / "sql"
 SQL = sorted(str(path.relative_to(STATEMENTS).with_suffix("")) for path in STATEMENTS.rglob("*.sql"))
 MODULES = sorted(SOURCE.rglob("*.py"))
+OF_PLUGINS = sorted((SOURCE / "plugins").rglob("sql/**/*.sql"))
+PUBLIC = ("pgflow", "pgflow.admin", "pgflow.commands", "pgflow.testing")
 
 
 def page(name: str) -> str:
@@ -40,11 +43,19 @@ def page(name: str) -> str:
     return (DOCS / name).read_text("utf-8")
 
 
-@pytest.mark.parametrize("hook", [name for name in vars(Specs) if name.startswith("pgflow_")])
-def test_every_hook_has_a_spec_with_words_and_its_line_in_the_reference(hook: str) -> None:
+def test_every_hook_has_a_spec_and_a_policy_in_one_order() -> None:
+    assert list(POLICIES) == [name for name in vars(Specs) if name.startswith("pgflow_")]
+
+
+@pytest.mark.parametrize("hook", POLICIES)
+def test_every_hook_has_words_and_a_built_in_user(hook: str) -> None:
     assert inspect.getdoc(getattr(Specs, hook))
-    arguments = ", ".join(list(inspect.signature(getattr(Specs, hook)).parameters)[1:])
-    assert f"`{hook}({arguments})`" in page("reference/hooks.md")
+    own = [found.entry.load() for found in entry_point_plugins() if found.distribution == "pgflow" and found.entry]
+    assert [plugin.__name__ for plugin in own if hasattr(plugin, hook)]
+
+
+def test_the_reference_of_hooks_is_what_the_specs_say() -> None:
+    assert page("reference/hooks.md") == rewritten(page("reference/hooks.md")), "run `nox -s docs`"
 
 
 @pytest.mark.parametrize("field", sorted(Settings.model_fields))
@@ -71,7 +82,7 @@ def test_every_error_code_has_a_suggested_action_and_is_in_the_reference(code: E
     assert f"| `{code}` | {SUGGESTED_ACTIONS[code]} |" in page("reference/errors-and-codes.md")
 
 
-@pytest.mark.parametrize("reason", [*DeadReason, *IngestReason])
+@pytest.mark.parametrize("reason", [*DeadReason, *IngestReason, *PolicyReason])
 def test_every_reason_code_is_in_the_reference(reason: str) -> None:
     assert f"`{reason}`" in page("reference/errors-and-codes.md")
 
@@ -89,8 +100,19 @@ def test_every_statement_says_why_and_prepares(name: str, db: Any) -> None:
         with db.transaction(force_rollback=True):
             db.execute(load(name).text)
         return
+    _prepare(db, load(name).text)
+
+
+@pytest.mark.parametrize("path", OF_PLUGINS, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_every_statement_of_a_plugin_says_why_and_prepares(path: Path, db: Any) -> None:
+    text = path.read_text("utf-8")
+    assert text.startswith("-- "), "the first line says why"
+    _prepare(db, text)
+
+
+def _prepare(db: Any, text: str) -> None:
     numbers: dict[str, int] = {}
-    numbered = re.sub(r"%\((\w+)\)s", lambda m: f"${numbers.setdefault(m[1], len(numbers) + 1)}", load(name).text)
+    numbered = re.sub(r"%\((\w+)\)s", lambda m: f"${numbers.setdefault(m[1], len(numbers) + 1)}", text)
     db.execute(f"prepare statement as {numbered}")
 
 
@@ -172,9 +194,10 @@ def test_imports_go_one_way_and_only_the_store_speaks_to_postgresql() -> None:
 
 
 def test_plugins_import_public_names_only() -> None:
-    for path in (SOURCE / "plugins").glob("*.py"):
+    for path in (SOURCE / "plugins").rglob("*.py"):
+        own = ".".join(("pgflow", *path.relative_to(SOURCE).with_suffix("").parts[:2]))
         for name in _imported_from_pgflow(path):
-            assert name == "pgflow", f"{path.name} imports {name}"
+            assert name in PUBLIC or name.startswith(own), f"{path.relative_to(SOURCE)} imports {name}"
 
 
 def _imported_from_pgflow(path: Path) -> Iterator[str]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         JobNotFoundError,
         JobRejected,
         JobStateError,
+        KeyConflictError,
         PgflowError,
         PluginError,
         Retry,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     )
     from pgflow.model import Claimed, NewJob, Outcome, OutcomeKind, State
     from pgflow.plugin_settings import PluginSettings
+    from pgflow.plugins.cron.spec import Schedule, cron, every
     from pgflow.retry import Exponential, Fixed, Linear
     from pgflow.task import Context, Task
 
@@ -69,6 +71,7 @@ __all__ = [
     "JobNotFoundError",
     "JobRejected",
     "JobStateError",
+    "KeyConflictError",
     "Linear",
     "LostJob",
     "Migrations",
@@ -82,6 +85,7 @@ __all__ = [
     "PluginInfo",
     "PluginSettings",
     "Retry",
+    "Schedule",
     "SchemaMismatchError",
     "SettingsError",
     "Snooze",
@@ -92,6 +96,8 @@ __all__ = [
     "Where",
     "WorkerInfo",
     "WorkerStats",
+    "cron",
+    "every",
     "hookimpl",
 ]
 
@@ -106,6 +112,7 @@ _HOMES: Final = {
         "JobNotFoundError",
         "JobRejected",
         "JobStateError",
+        "KeyConflictError",
         "PgflowError",
         "PluginError",
         "Retry",
@@ -135,6 +142,7 @@ _HOMES: Final = {
     ),
     "pgflow.model": ("Claimed", "NewJob", "Outcome", "OutcomeKind", "State"),
     "pgflow.plugin_settings": ("PluginSettings",),
+    "pgflow.plugins.cron.spec": ("Schedule", "cron", "every"),
     "pgflow.retry": ("Exponential", "Fixed", "Linear"),
     "pgflow.task": ("Context", "Task"),
 }

@@ -6,11 +6,17 @@ looks; a function of `run`, such as `act.cancel`, with `app.db.together(lambda r
 
 from __future__ import annotations
 
+from pgflow.codec import encode_value
+from pgflow.codes import suggested_action
 from pgflow.ids import id_time, parse_id
 from pgflow.model import Attempt, JobRow, OutcomeKind, check_name
-from pgflow.store import buckets
-from pgflow.store.admin import Run, act, doctor, look
+from pgflow.redact import redacted, redacted_args, redacted_text
+from pgflow.retry import DEFAULT_POLICY
+from pgflow.store import buckets, rates
+from pgflow.store.admin import Run, act, doctor, look, stats
+from pgflow.store.admin.dead import DeadFilter, DeadJob, DeadPage, dead_listing
 from pgflow.store.admin.explain import explain
+from pgflow.store.admin.lineage import Lineage, lineage
 from pgflow.store.admin.timeline import timeline
 from pgflow.store.faults import FAULTS, StoreError
 from pgflow.store.pool import shown_dsn
@@ -25,6 +31,7 @@ from pgflow.views import (
     Explanation,
     JobFilter,
     Page,
+    QueueLimits,
     QueueRow,
     Timeline,
     WorkerRow,
@@ -33,6 +40,7 @@ from pgflow.web import Answer, Call, Credentials, Endpoint, Problem
 from pgflow.worker.maintenance import Maintenance
 
 __all__ = [
+    "DEFAULT_POLICY",
     "FAULTS",
     "Answer",
     "Attempt",
@@ -41,18 +49,23 @@ __all__ = [
     "Change",
     "Check",
     "Credentials",
+    "DeadFilter",
     "DeadGroup",
+    "DeadJob",
     "DeadLetter",
+    "DeadPage",
     "DecisionRow",
     "Endpoint",
     "Explanation",
     "JobFilter",
     "JobRow",
+    "Lineage",
     "Maintenance",
     "OutcomeKind",
     "Page",
     "Problem",
     "Query",
+    "QueueLimits",
     "QueueRow",
     "Run",
     "Statement",
@@ -63,15 +76,24 @@ __all__ = [
     "all_rows",
     "buckets",
     "check_name",
+    "dead_listing",
     "doctor",
+    "encode_value",
     "explain",
     "first_column",
     "id_time",
+    "lineage",
     "literal",
     "load",
     "look",
     "nothing",
     "parse_id",
+    "rates",
+    "redacted",
+    "redacted_args",
+    "redacted_text",
     "shown_dsn",
+    "stats",
+    "suggested_action",
     "timeline",
 ]

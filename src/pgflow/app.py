@@ -168,8 +168,7 @@ class App:
     @property
     def hooks(self) -> Hooks:
         """The plugins' hooks; the plugins are loaded and configured on first use. Raises `PluginError`."""
-        with self._lock:
-            return self.house.hooks
+        return self.house.hooks
 
     @property
     def plugins(self) -> list[PluginInfo]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pgflow.errors import PluginError
@@ -39,18 +40,20 @@ class House:
         self._middleware: list[Callable[..., Any]] = []
         self.load: Callable[..., Plugins] = Plugins
         self._hooks: Hooks | None = None
+        self._lock = threading.RLock()
 
     @property
     def hooks(self) -> Hooks:
         """The hooks, every task wired to them. Raises `PluginError`, or what a plugin's own configuration raises."""
-        if self._hooks is None:
-            settings = self._app.settings
-            hooks = Hooks(self.load(self._given, settings.disabled_plugins, settings.required_plugins))
-            hooks.configure(self._app)
-            for task in self._app.tasks.values():
-                self._wire(task, hooks)
-            self._hooks = hooks
-        return self._hooks
+        with self._lock:
+            if self._hooks is None:
+                settings = self._app.settings
+                hooks = Hooks(self.load(self._given, settings.disabled_plugins, settings.required_plugins))
+                hooks.configure(self._app)
+                for task in self._app.tasks.values():
+                    self._wire(task, hooks)
+                self._hooks = hooks
+            return self._hooks
 
     def use(self, plugin: object) -> None:
         """Add a plugin. Raises `PluginError` where hooks were called already."""

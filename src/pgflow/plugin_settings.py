@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsError as UnreadableError
 
 from pgflow.errors import SettingsError
 
@@ -46,6 +47,11 @@ class PluginSettings(BaseSettings):
             return cls(**given)
         except ValidationError as error:
             raise SettingsError("\n".join(cls._complaints(error))) from None
+        except UnreadableError as error:
+            # a variable that is to hold JSON and holds none
+            cause = f": {error.__cause__}" if error.__cause__ is not None else ""
+            msg = f"{cls.prefix}*: {error}{cause}; give it as JSON"
+            raise SettingsError(msg) from None
 
     @classmethod
     def variable(cls, field: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from pgflow.hooks import Actor, Scope
+
+TITLES: Final = {413: "Content Too Large", 422: "Unprocessable Content"}
+"""As RFC 9110 has them; Python's own names for these two differ between its versions."""
 
 
 class Problem(Exception):  # noqa: N818 - the word of RFC 9457
@@ -43,7 +46,7 @@ class Problem(Exception):  # noqa: N818 - the word of RFC 9457
         """Give the body of the response."""
         shown = {
             "type": "about:blank",
-            "title": HTTPStatus(self.status).phrase,
+            "title": TITLES.get(self.status) or HTTPStatus(self.status).phrase,
             "status": self.status,
             "code": self.code,
             "detail": self.detail,

@@ -30,7 +30,9 @@ QUICK: Final[dict[str, Any]] = {
 def demo(
     jobs: Annotated[int, typer.Option(min=20, max=10_000, help="How many jobs.")] = 300,
     backend: Annotated[shared.Backend, typer.Option(help="The event loop of async tasks.")] = shared.Backend.ASYNCIO,
-    serve: Annotated[bool, typer.Option("--serve", help="Stay up: a worker, its admin, and a new job each second.")] = False,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Stay up: a worker, its admin, and a new job each second.")
+    ] = False,
     dsn: shared.Dsn = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts alone, as one JSON object.")] = False,
 ) -> None:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 import time
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -12,11 +14,19 @@ from pgflow.commands import options as shared
 from pgflow.commands.output import say, say_json
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
     from pgflow.store.admin import Run
+
+    Ends = Mapping[datetime, tuple[int, int]]
 
 SEEDED_AT_ONCE: Final = 2_000
 HEAD: Final = f"{'queued':>8} {'later':>8} {'running':>8} {'done/s':>8} {'failed/s':>8} {'dead':>8}"
 HEAD_EACH: Final = 20
+WINDOW_SECONDS: Final = 60
+MOST_SECONDS: Final = 14_400
+NONE: Final = (0, 0)
 
 
 def watch(
@@ -30,21 +40,23 @@ def watch(
     from pgflow.commands import load
 
     with load.opened(app, dsn) as house:
-        _, ended, failed = house.pool.together(_look)
+        window = _window(every)
+        _, before = house.pool.together(lambda run: _look(run, window))
         seen_at = next_at = time.monotonic()
         shown = 0
         while count is None or shown < count:
             next_at += every
             time.sleep(max(0.0, next_at - time.monotonic()))
-            counts, ended_now, failed_now = house.pool.together(_look)
+            counts, ends = house.pool.together(lambda run: _look(run, window))
             now = time.monotonic()
-            # the counts fall where old stats are pruned between two looks
+            done, failed = _since(before, ends)
             rates = {
-                "done_per_sec": round(max(0, ended_now - ended) / (now - seen_at), 1),
-                "failed_per_sec": round(max(0, failed_now - failed) / (now - seen_at), 1),
+                "done_per_sec": round(done / (now - seen_at), 1),
+                "failed_per_sec": round(failed / (now - seen_at), 1),
             }
             _show({**counts, **rates}, as_json=as_json, head=shown % HEAD_EACH == 0)
-            seen_at, ended, failed, shown = now, ended_now, failed_now, shown + 1
+            sys.stdout.flush()  # whoever reads from a pipe wants it now
+            seen_at, before, shown = now, ends, shown + 1
 
 
 def seed(
@@ -73,12 +85,22 @@ def seed(
         say(f"enqueued {count} jobs in {taken:.2f} s, {count / taken:,.0f} a second")
 
 
-def _look(run: Run) -> tuple[dict[str, int], int, int]:
-    from pgflow.store.admin import look
+def _window(every: float) -> int:
+    # the time between two looks, however late one is, and the ten seconds that each of them falls into
+    return min(WINDOW_SECONDS + 2 * math.ceil(every / 10) * 10, MOST_SECONDS)
 
-    outcomes = run(look.outcomes())
-    ended = sum(outcomes[kind] for kind in ("succeeded", "dead", "cancelled", "expired"))
-    return run(look.counts()), ended, outcomes["failed"] + outcomes["dead"]
+
+def _look(run: Run, window: int) -> tuple[dict[str, int], Ends]:
+    from pgflow.store.admin import look, stats
+
+    points = run(stats.series(window, stats.BUCKET_SECONDS)).points
+    return run(look.counts()), {point.at: (point.jobs, point.failed) for point in points}
+
+
+def _since(before: Ends, now: Ends) -> tuple[int, int]:
+    # bucket by bucket, so that what leaves the window is no loss
+    grown = [(jobs - before.get(at, NONE)[0], failed - before.get(at, NONE)[1]) for at, (jobs, failed) in now.items()]
+    return sum(jobs for jobs, _ in grown), sum(failed for _, failed in grown)
 
 
 def _show(seen: dict[str, float], *, as_json: bool, head: bool) -> None:

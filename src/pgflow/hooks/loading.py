@@ -88,7 +88,8 @@ class Plugins:
                 msg = f"plugin {found.name}: {error}"
                 raise PluginError(msg) from error
             why = f"{type(error).__name__}: {error}" if not isinstance(error, PluginError) else str(error)
-            logger.exception("plugin %s of %s is left out", found.name, found.entry.value)
+            _tell_once(found.name, why)
+            logger.debug("plugin %s", found.name, exc_info=error)
             return PluginInfo(found.name, found.version, found.distribution, "quarantined", why=why)
         return PluginInfo(found.name, found.version, found.distribution, "on", hooks)
 
@@ -156,6 +157,12 @@ def name_of(plugin: object) -> str:
         return said
     own = getattr(plugin, "__name__", None) or type(plugin).__name__
     return str(own).rpartition(".")[2].lower()
+
+
+@cache
+def _tell_once(name: str, why: str) -> None:
+    # a command loads plugins for their commands, and again for the app it opens
+    logger.error("plugin %s is left out: %s; see `pgflow plugins`", name, why)
 
 
 def _value_of(plugin: object) -> str:

@@ -15,6 +15,7 @@ import anyio
 import anyio.to_thread
 import psycopg
 import psycopg_pool
+from anyio.lowlevel import current_token
 from psycopg import errors as pg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -73,6 +74,7 @@ class Pool:
         self._pid = 0
         self._pool: psycopg_pool.ConnectionPool[psycopg.Connection[tuple[Any, ...]]] | None = None
         self._limiter: anyio.CapacityLimiter | None = None
+        self._loop: object = None
         self._offset: float | None = None
         self._busy: set[psycopg.Connection[tuple[Any, ...]]] = set()
 
@@ -154,8 +156,10 @@ class Pool:
 
         A cancelled claim that committed would lose its jobs until the lease ends.
         """
-        if self._limiter is None:
-            self._limiter = anyio.CapacityLimiter(self._size)
+        loop = current_token()
+        if self._limiter is None or self._loop is not loop:
+            # a limiter belongs to one event loop: the next one, of the other kind perhaps, needs its own
+            self._limiter, self._loop = anyio.CapacityLimiter(self._size), loop
         with anyio.CancelScope(shield=True):
             answer = await anyio.to_thread.run_sync(call, limiter=self._limiter)
         return answer  # noqa: RET504 - a return within the scope hides from type checkers that it always comes
@@ -190,7 +194,7 @@ class Pool:
         if not (query.settings or self._everywhere):
             return _rows(conn, query, params)
         with conn.pipeline():
-            conn.execute("begin")
+            conn.execute("begin isolation level read committed")
             conn.execute(SET_LOCAL, {"settings": json.dumps({**query.settings, **self._settings})}, prepare=True)
             cursor = conn.execute(query.text, params, prepare=True)
             conn.execute("commit")
@@ -208,6 +212,7 @@ class Pool:
                     max_size=self._size,
                     max_idle=60,
                     open=False,
+                    configure=_read_committed,
                     kwargs={"autocommit": True, "prepare_threshold": 1_000_000},
                     reconnect_timeout=1,
                     name="pgflow",
@@ -234,6 +239,11 @@ def _rows(conn: psycopg.Connection[tuple[Any, ...]], query: Query, params: Any) 
     if query.looks_twice and not rows:
         rows = conn.execute(query.text, params, prepare=True).fetchall()
     return rows
+
+
+def _read_committed(conn: psycopg.Connection[tuple[Any, ...]]) -> None:
+    # under repeatable read the fence raises, and a count behind a lock is older than the lock
+    conn.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
 
 
 def _measure_offset(conn: psycopg.Connection[tuple[Any, ...]]) -> float:

@@ -49,7 +49,7 @@ class TaskKeywords(TypedDict, total=False):
     default_retry_delay: float
     sensitive: tuple[str, ...]
     schedule: object
-    retry_for: Mapping[type[BaseException], RetryPolicy | float]
+    retry_for: Mapping[type[BaseException], RetryPolicy | float | timedelta]
     max_payload_bytes: int
 
 

@@ -6,7 +6,7 @@ Nothing of pgflow is imported before a fixture is asked for.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -74,7 +74,7 @@ def pgflow_app(pgflow_app_under_test: App, pgflow_database_url: str) -> Iterator
 
 @pytest.fixture
 def plugin_app(pgflow_database_url: str) -> Iterator[Callable[..., App]]:
-    """Make apps for the tests of a plugin: `app = plugin_app(MyPlugin(…), max_payload_bytes=100)`.
+    """Make apps for the tests of a plugin, of which `plugin_app(MyPlugin(), max_payload_bytes=100)` gives one.
 
     Each is on the test's own database, migrated with the plugins' own migrations, and its hooks are watched:
     see `pgflow.testing.assert_hook_called`.
@@ -87,7 +87,7 @@ def plugin_app(pgflow_database_url: str) -> Iterator[Callable[..., App]]:
 
     with ExitStack() as stack:
 
-        def make(*plugins: object, name: str = "test", **settings: object) -> App:
+        def make(*plugins: object, name: str = "test", **settings: Any) -> App:
             app = App(name, plugins=plugins, **settings)
             watch(app)
             return stack.enter_context(on_database(app, pgflow_database_url))

@@ -71,6 +71,11 @@ class Maintenance:
         """Delete what is older than `seconds` of one kind of record; gives how many rows went.
 
         The kinds are those of `pgflow.store.forget.KINDS`: stats, decisions, rates, workers, keys, cancellations,
-        dead_letters (open ones), default (ended jobs of the default partition). Raises `ValueError` for another.
+        dead_letters (open ones), closed_letters, default (ended jobs of the default partition). Raises `ValueError`
+        for another.
         """
         return forget.forget(self.db, what, seconds, goes_on=self.goes_on)
+
+    def due(self, what: str, seconds: float) -> int:
+        """Count what `forget` would delete now, up to 100,000 rows, and change nothing. Raises `ValueError`."""
+        return forget.due(self.db, what, seconds)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
+from pydantic import TypeAdapter
+
 from pgflow.admin import Endpoint
 from pgflow.plugins.admin import api, site
 from pgflow.plugins.admin.gate import Gate
@@ -73,4 +75,16 @@ def _unfit(endpoint: object, listed: Iterable[Endpoint]) -> str | None:
     for other in listed:
         if (other.method, shape(other.path)) == key or other.name == endpoint.name:
             return f"there is {other.name}, {other.method} {other.path}, already"
+    return _undescribed(endpoint)
+
+
+def _undescribed(endpoint: Endpoint) -> str | None:
+    # models that lack a type would fail each request, and the description of all endpoints with it
+    for what, model in (("query", endpoint.query), ("body", endpoint.body), ("response", endpoint.response)):
+        if model is None:
+            continue
+        try:
+            TypeAdapter(model).json_schema()
+        except Exception as error:  # noqa: BLE001 - whatever a model of a stranger's raises
+            return f"its {what} cannot be described: {type(error).__name__}: {' '.join(str(error).split())}"
     return None

@@ -6,7 +6,7 @@ import inspect
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from pgflow.plugins.cron.borrowed import redacted, redacted_args, redacted_text
+from pgflow.admin import redacted, redacted_args, redacted_text
 
 if TYPE_CHECKING:
     from pgflow.plugins.cron.rows import ScheduleRow

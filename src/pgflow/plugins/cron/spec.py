@@ -138,7 +138,7 @@ def _check_number(what: str, value: object, least: float) -> None:
 
 
 def _check_call(args: object, kwargs: object) -> None:
-    from pgflow.plugins.cron.borrowed import encode_value  # noqa: PLC0415 - it brings pydantic
+    from pgflow.admin import encode_value  # noqa: PLC0415 - it brings pydantic
 
     if not isinstance(args, list | tuple):
         msg = f"args {args!r:.80} must be a list or tuple of the task's positional arguments"

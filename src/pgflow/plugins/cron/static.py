@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from pgflow import TaskDefinitionError
+from pgflow.admin import encode_value
 from pgflow.plugins.cron import rows
-from pgflow.plugins.cron.borrowed import encode_value
 from pgflow.plugins.cron.rows import Asked
 from pgflow.plugins.cron.timing import timing
 

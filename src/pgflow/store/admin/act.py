@@ -38,7 +38,8 @@ DECIDE: Final = load("admin/decide", repeatable=False)
 
 REFUSALS: Final = {
     "cancel": "only what has not ended can be cancelled",
-    "retry": "only what is dead, scheduled or retrying can be run now; replay makes a new job of one that has ended",
+    "retry": "only what is dead, scheduled or retrying can be run now, a dead job only while no other holds its unique "
+    "key; replay makes a new job of one that has ended",
     "replay": "only what has ended can be replayed; retry or cancel it instead",
     "discard": "only an open dead letter can be discarded",
 }

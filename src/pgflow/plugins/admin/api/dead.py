@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import Field, Strict
 
-from pgflow.admin import DeadGroup, Endpoint, act, look
-from pgflow.plugins.admin.api.borrowed import DeadFilter, DeadJob, dead_listing
+from pgflow.admin import DeadFilter, DeadGroup, DeadJob, Endpoint, act, dead_listing, look
 from pgflow.plugins.admin.api.fields import Code, Fingerprint, Given, JobsAsked, JobsWanted, Name
 from pgflow.plugins.admin.api.lists import All, Cached, Listed, opened, sealed
 from pgflow.plugins.admin.api.rows import JobItem, item, masked, plain

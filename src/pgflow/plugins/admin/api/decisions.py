@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import Field
 
-from pgflow.admin import DecisionRow, Endpoint, look
-from pgflow.plugins.admin.api.borrowed import redacted
+from pgflow.admin import DecisionRow, Endpoint, look, redacted
 from pgflow.plugins.admin.api.fields import Code, CursorText, Given, Limit, Name
 from pgflow.plugins.admin.api.lists import Listed, opened, sealed
 

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import Field, StringConstraints
 
-from pgflow import JobError, NewJob, TaskDefinitionError
+from pgflow import JobError, KeyConflictError, NewJob, TaskDefinitionError
 from pgflow.admin import Answer, Bucket, Endpoint, Problem, buckets, id_time
-from pgflow.plugins.admin.api.borrowed import KeyConflictError
 from pgflow.plugins.admin.api.fields import Attempts, Dataset, Given, Moment, Name, Priority
 
 if TYPE_CHECKING:

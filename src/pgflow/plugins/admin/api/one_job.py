@@ -7,8 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pgflow import OutcomeKind
-from pgflow.admin import Endpoint, explain, look, timeline
-from pgflow.plugins.admin.api.borrowed import lineage, redacted
+from pgflow.admin import Endpoint, explain, lineage, look, redacted, timeline
 from pgflow.plugins.admin.api.fields import status_of
 from pgflow.plugins.admin.api.rows import (
     AttemptItem,

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field, Strict
 
 from pgflow import ArgumentError
-from pgflow.admin import Endpoint, Problem, QueueRow, act, check_name, look
-from pgflow.plugins.admin.api.borrowed import redacted_text
+from pgflow.admin import Endpoint, Problem, QueueRow, act, check_name, look, redacted_text
 from pgflow.plugins.admin.api.fields import INT32_MAX, Given, Nothing, Text
 from pgflow.plugins.admin.api.lists import All, Cached
 

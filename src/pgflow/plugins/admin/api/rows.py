@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from pgflow.plugins.admin.api.borrowed import redacted, redacted_args, redacted_text, suggested_action
+from pgflow.admin import redacted, redacted_args, redacted_text, suggested_action
 from pgflow.plugins.admin.api.fields import status_of
 
 if TYPE_CHECKING:

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from pgflow.admin import Endpoint, WorkerRow, look
-from pgflow.plugins.admin.api.borrowed import redacted
+from pgflow.admin import Endpoint, WorkerRow, look, redacted
 from pgflow.plugins.admin.api.lists import All, Cached
 from pgflow.plugins.admin.api.rows import plain
 

@@ -1,0 +1,200 @@
+"""Reads: how fast the admin answers with two million jobs in the tables, and what a drain loses by it.
+
+python -m bench.reads --jobs 2000000
+
+Uses the database PGFLOW_BENCH_DATABASE_URL names, which it fills where it holds no job, or a server of its own in a
+temporary directory. Every question is asked in turn, so that none finds the caches of a second warm by itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import multiprocessing
+import os
+import statistics
+import tempfile
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+import httpx
+import psycopg
+
+from bench.filling import fill
+from bench.questions import Question, questions
+from pgflow import App
+from pgflow.plugins.admin.address import Address
+from pgflow.plugins.admin.server import Server
+from pgflow.store import embedded
+from pgflow.store.migrate import migrate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from multiprocessing.synchronize import Event
+
+SLOW_MS: Final = 200.0
+ROUND_JOBS: Final = 20_000
+ALONE_SECONDS: Final = 15.0
+LARGEST_FAMILY: Final = "select root_id from pgflow.jobs where root_id is not null group by 1 order by count(*) desc limit 1"
+
+
+@dataclass(slots=True)
+class Answers:
+    """How one question was answered: its times, and how many rows the last answer had."""
+
+    question: Question
+    ms: list[float] = field(default_factory=list)
+    rows: str = ""
+
+    def at(self, share: float) -> float:
+        """The time within which such a share of the answers came, ms."""
+        return sorted(self.ms)[math.ceil(share * len(self.ms)) - 1]
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One drain of `ROUND_JOBS` jobs: when it ended, how long it took, and the CPU of its process."""
+
+    ended: float
+    wall: float
+    cpu: float
+
+
+def main() -> None:
+    """Fill, ask, drain, ask beside a drain; print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--jobs", type=int, default=2_000_000, help="jobs to fill an empty database with")
+    parser.add_argument("--times", type=int, default=20, help="how often each question is asked")
+    parser.add_argument("--rate", type=float, default=20.0, help="questions a second beside the drain; 0: no pause")
+    given = parser.parse_args()
+    with _database() as dsn:
+        app = App("bench", dsn=dsn)
+        migrate(app.pool, app.migrations)
+        with psycopg.connect(dsn) as conn:
+            if not conn.execute("select from pgflow.jobs limit 1").fetchall():
+                fill(dsn, given.jobs)
+            root = str(conn.execute(LARGEST_FAMILY).fetchall()[0][0])
+        asgi: Any = app.admin_asgi()
+        server = Server(asgi, Address("127.0.0.1", 0))
+        server.start()
+        try:
+            with httpx.Client(base_url=server.url, timeout=30) as client:
+                asked = questions(client, root)
+                _report_missing(asgi, asked)
+                quiet = _ask(client, asked, given.times, 0.0)
+                with _draining(dsn) as rounds:
+                    time.sleep(ALONE_SECONDS)
+                    begun = time.monotonic()
+                    beside = _ask(client, asked, given.times, given.rate)
+                    ended = time.monotonic()
+                    time.sleep(ALONE_SECONDS)
+        finally:
+            server.stop()
+            app.close()
+    _print_answers(quiet, beside)
+    _print_rounds(rounds, begun, ended)
+
+
+@contextmanager
+def _database() -> Iterator[str]:
+    dsn = os.environ.get("PGFLOW_BENCH_DATABASE_URL")
+    if dsn:
+        yield dsn
+        return
+    with tempfile.TemporaryDirectory() as directory, embedded.acquire(Path(directory)) as server:
+        yield server.url
+
+
+def _ask(client: httpx.Client, asked: Sequence[Question], times: int, rate: float) -> list[Answers]:
+    answers = [Answers(question) for question in asked]
+    due = time.monotonic()
+    for number in range(times + 1):
+        for answer in answers:
+            time.sleep(max(0.0, due - time.monotonic()))
+            begun = time.perf_counter()
+            response = client.get(answer.question.address)
+            if number:  # the first round opens connections and plans
+                answer.ms.append((time.perf_counter() - begun) * 1000)
+            answer.rows = _rows_of(response)
+            due = max(due + 1 / rate, time.monotonic()) if rate else due
+    return answers
+
+
+def _rows_of(response: httpx.Response) -> str:
+    if response.status_code != httpx.codes.OK:
+        return f"status {response.status_code}"
+    body = response.json() if response.headers["content-type"].startswith("application/json") else None
+    if not isinstance(body, dict) or not isinstance(body.get("items"), list):
+        return ""
+    return f"{len(body['items'])}{' so far' if body.get('scanned_to') else ''}"
+
+
+def _report_missing(asgi: Any, asked: Sequence[Question]) -> None:
+    known = {question.endpoint for question in asked}
+    left = sorted(one.path for one in asgi.endpoints if one.method == "GET" and one.path not in known)
+    print(f"not asked: {', '.join(left) or 'nothing'}", flush=True)
+
+
+@contextmanager
+def _draining(dsn: str) -> Iterator[list[Round]]:
+    """Drain in another process meanwhile; the rounds are complete behind the block."""
+    context = multiprocessing.get_context("spawn")
+    done, sent = context.Event(), context.SimpleQueue()
+    process = context.Process(target=_drain, args=(dsn, done, sent))
+    rounds: list[Round] = []
+    process.start()
+    try:
+        yield rounds
+    finally:
+        done.set()
+        while (one := sent.get()) is not None:
+            rounds.append(one)
+        process.join()
+
+
+def _drain(dsn: str, done: Event, sent: Any) -> None:
+    from bench.tasks import app, nothing  # noqa: PLC0415 - the app of the process that drains
+
+    app.configure(database_url=dsn)
+    rounds: list[Round] = []
+    while not done.is_set():
+        for first in range(0, ROUND_JOBS, 10_000):
+            nothing.enqueue_many([((n,), {}) for n in range(first, first + 10_000)])
+        wall, cpu = time.monotonic(), time.process_time()
+        counts = anyio.run(app.worker(burst=True).run)
+        assert counts["succeeded"] == ROUND_JOBS, counts
+        rounds.append(Round(time.monotonic(), time.monotonic() - wall, time.process_time() - cpu))
+    # sent at the end: nobody reads before that, and a pipe holds only so much
+    for one in rounds:
+        sent.put(one)
+    sent.put(None)
+    app.close()
+
+
+def _print_answers(quiet: Sequence[Answers], beside: Sequence[Answers]) -> None:
+    print(f"{'question':66} {'alone: p50':>10} {'p95':>6} {'drained: p50':>12} {'p95':>6}  rows, ms")
+    for alone, drained in zip(quiet, beside, strict=True):
+        worst = max(alone.at(0.95), drained.at(0.95))
+        print(
+            f"{alone.question.name:66} {alone.at(0.5):10.0f} {alone.at(0.95):6.0f} {drained.at(0.5):12.0f} "
+            f"{drained.at(0.95):6.0f}  {alone.rows}{'  SLOW' if worst > SLOW_MS else ''}"
+        )
+
+
+def _print_rounds(rounds: Sequence[Round], begun: float, ended: float) -> None:
+    beside = [one for one in rounds if one.ended - one.wall > begun and one.ended < ended]
+    alone = [one for one in rounds[1:] if one.ended < begun or one.ended - one.wall > ended]
+    for name, some in (("alone", alone), ("beside reads", beside)):
+        rate = statistics.median(ROUND_JOBS / one.wall for one in some)
+        cpu = statistics.median(one.cpu / ROUND_JOBS * 1e6 for one in some)
+        print(f"drain {name:13} rounds={len(some)} jobs_per_sec={rate:,.0f} client_cpu_us_per_job={cpu:.1f}")
+    ratio = statistics.median(one.wall for one in alone) / statistics.median(one.wall for one in beside)
+    print(f"BENCH_RESULT reads drain_rate_beside_over_alone={ratio:.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,1 +1,0 @@
-from pgflow.commands.options import *  # noqa

@@ -1,1 +1,0 @@
-from pgflow.commands.output import *  # noqa
