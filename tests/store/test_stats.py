@@ -26,19 +26,21 @@ HOUR = 3_600
 def history(
     db: psycopg.Connection[Any], ago: float, outcome: str, count: int, *, run: float = 0.1, wait: float = 0.2,
     queue: str = "q", worker: str = "w1", task: str = "t",
-) -> None:  # fmt: skip
-    """Put attempts alike into the bucket of so many seconds ago."""
+) -> datetime:  # fmt: skip
+    """Put attempts alike into the bucket of so many seconds ago, and give its time."""
     given = {
         "ago": ago, "queue": queue, "task": task, "worker": worker, "outcome": outcome, "count": count, "run": run,
         "wait": wait,
     }  # fmt: skip
-    db.execute(
+    row: tuple[datetime] | None = db.execute(
         "insert into pgflow.stats select date_bin('10 s', clock_timestamp() - %(ago)s * interval '1 s', '2000-01-01'),"
         " %(queue)s, %(task)s, %(worker)s, %(outcome)s, %(count)s, %(count)s * %(wait)s, %(count)s * %(run)s,"
         " pgflow.histogram(array_fill(%(wait)s::double precision, array[%(count)s::integer])),"
-        " pgflow.histogram(array_fill(%(run)s::double precision, array[%(count)s::integer]))",
+        " pgflow.histogram(array_fill(%(run)s::double precision, array[%(count)s::integer])) returning bucket",
         given,
-    )
+    ).fetchone()
+    assert row
+    return row[0]
 
 
 def minute(pool: Pool) -> dict[str, QueueMinute]:
@@ -58,15 +60,6 @@ def kept(db: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:
         "select sum(count), sum(wait_seconds)::numeric(12, 6), sum(run_seconds)::numeric(12, 6), queue, task, outcome"
         " from pgflow.stats group by queue, task, outcome order by queue, task, outcome"
     ).fetchall()
-
-
-def at_an_even_second(db: psycopg.Connection[Any]) -> None:
-    """Wait until a bucket has just begun, where it would otherwise end under the test."""
-    while True:
-        row = db.execute("select extract(epoch from clock_timestamp())::double precision %% 10").fetchone()
-        assert row
-        if row[0] < 7:
-            return
 
 
 def test_the_classes_begin_where_the_database_says(db: psycopg.Connection[Any]) -> None:
@@ -92,7 +85,6 @@ def test_percentiles_hold_at_both_ends_and_of_nothing() -> None:
 
 
 def test_the_last_minute_is_what_attempts_made_it(pool: Pool, db: psycopg.Connection[Any]) -> None:
-    at_an_even_second(db)
     history(db, 0, "succeeded", 60, run=0.1)
     history(db, 40, "succeeded", 20, run=0.1, worker="w2")
     history(db, 0, "failed", 10, run=0.4)
@@ -147,36 +139,36 @@ def test_what_the_store_does_is_in_the_last_minute(pool: Pool) -> None:
     assert (row.succeeded, row.failed, row.scheduled) == (2, 2, 1)
     assert (row.success_rate, row.retry_rate) == (0.5, 0.25)
     assert row.mean_latency_ms == pytest.approx(0.1, rel=0.5)
-    point = series(pool, 60, 60).points[0]
-    assert (point.succeeded, point.failed, point.retried, point.dead, point.jobs) in {(2, 2, 1, 1, 4)}
+    points = series(pool, 60, 10).points
+    assert [total(points, field) for field in ("succeeded", "failed", "retried", "dead", "jobs")] == [2, 2, 1, 1, 4]
 
 
 def test_a_series_has_every_step_in_order_and_the_last_is_under_way(pool: Pool, db: psycopg.Connection[Any]) -> None:
-    at_an_even_second(db)
-    history(db, 0, "succeeded", 5, run=0.1, wait=2.0)
-    history(db, 20, "failed", 2)
-    history(db, 20, "dead", 1)
-    history(db, 20, "lost", 1, run=0)
-    history(db, 90, "succeeded", 50)
+    new = history(db, 0, "succeeded", 5, run=0.1, wait=2.0)
+    old = new - timedelta(seconds=20)
+    for outcome, count in (("failed", 2), ("dead", 1), ("lost", 1)):
+        history(db, 300, outcome, count)
+    db.execute("update pgflow.stats set bucket = %s where outcome <> 'succeeded'", [old])
+    history(db, 90, "succeeded", 50, worker="before")
     found = series(pool, 60, 10)
     points = found.points
     assert [point.at - points[0].at for point in points] == [timedelta(seconds=10 * n) for n in range(6)]
     assert [point.seconds for point in points[:5]] == [10] * 5
-    assert 0 < points[5].seconds < 10
-    assert [point.jobs for point in points] == [0, 0, 0, 1, 0, 5]
-    assert (points[3].failed, points[3].retried, points[3].dead) == (4, 3, 1)
-    assert points[3].jobs_per_sec == 0.1
-    assert points[5].run_p50_ms == pytest.approx(100, rel=0.42)
-    assert points[5].wait_p50_ms == pytest.approx(2_000, rel=0.42)
+    assert 0 <= points[5].seconds <= 10
     assert points[5].at <= found.at
+    by_time = {point.at: point for point in points}
+    assert {at: point.jobs for at, point in by_time.items() if point.jobs} == {old: 1, new: 5}
+    assert (by_time[old].failed, by_time[old].retried, by_time[old].dead) == (4, 3, 1)
+    assert by_time[old].jobs_per_sec == 0.1
+    assert by_time[new].run_p50_ms == pytest.approx(100, rel=0.42)
+    assert by_time[new].wait_p50_ms == pytest.approx(2_000, rel=0.42)
 
 
 def test_a_series_of_one_queue_leaves_the_others_out(pool: Pool, db: psycopg.Connection[Any]) -> None:
     history(db, 0, "succeeded", 5)
     history(db, 0, "succeeded", 7, queue="other")
-    assert total(series(pool, 60, 60).points, "jobs") + total(series(pool, 120, 60).points[:1], "jobs") == 12
-    assert total(series(pool, 120, 60, "other").points, "jobs") == 7
-    assert total(series(pool, 120, 60, "none").points, "jobs") == 0
+    jobs = {queue: total(series(pool, 120, 60, queue).points, "jobs") for queue in (None, "q", "other", "none")}
+    assert jobs == {None: 12, "q": 5, "other": 7, "none": 0}
 
 
 def test_a_series_is_right_in_a_time_zone_with_a_summer_time(
@@ -206,13 +198,13 @@ def test_condensing_keeps_every_count_and_every_class(pool: Pool, db: psycopg.Co
             history(db, ago, "succeeded", 1 + ago % 7, run=0.01 * (1 + ago % 11), worker=worker)
             history(db, ago, "failed", 2, worker=worker)
     before, seen = kept(db), series(pool, 2 * HOUR, 60)
-    went = [rows for rows in iter(lambda: pool.run(stats.condense()), 0)]
+    went = list(iter(lambda: pool.run(stats.condense()), 0))
     after = series(pool, 2 * HOUR, 60)
     assert sum(went) > 0
     assert len(went) > 1
     assert kept(db) == before
-    by_time = {point.at: point for point in seen.points}
-    assert [point for point in after.points[:-1] if point.at in by_time and point != by_time[point.at]] == []
+    by_time = {point.at: point for point in seen.points[:-1]}
+    assert [point for point in after.points if point.at in by_time and point != by_time[point.at]] == []
     row = db.execute(
         "select count(*), count(*) filter (where worker_id = '*') from pgflow.stats"
         " where bucket < date_bin('1 min', clock_timestamp(), '2000-01-01') - interval '61 min'"
@@ -238,7 +230,7 @@ def test_workers_count_into_the_bucket_of_now(pool: Pool, db: psycopg.Connection
     moving.enqueue(pool, 3)
     for job in moving.claim(pool, 3):
         moving.finish(pool, job, OutcomeKind.SUCCEEDED)
-    row: tuple[datetime] | None = db.execute("select max(bucket) from pgflow.stats").fetchone()
+    row = db.execute("select min(bucket), max(bucket) from pgflow.stats").fetchone()
     assert row
     points = series(pool, 60, 10).points
-    assert total([point for point in points if point.at <= row[0]], "succeeded") == 3
+    assert total([point for point in points if row[0] <= point.at <= row[1]], "succeeded") == 3

@@ -75,7 +75,7 @@ class Cron:
         """Tell of schedules whose time has passed and that no worker fires."""
         from pgflow.plugins.cron.rows import overdue  # noqa: PLC0415 - the same
 
-        late = app.db.run(overdue(OVERDUE_SECONDS))
+        late = app.reads.run(overdue(OVERDUE_SECONDS))
         if not late:
             return [HealthCheck("schedules", ok=True, detail="none is overdue")]
         return [_overdue(*row) for row in late]

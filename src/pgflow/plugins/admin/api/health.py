@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 from pgflow.admin import Answer, Endpoint, Statement, load, nothing
 
 if TYPE_CHECKING:
+    from pgflow import HealthCheck
     from pgflow.admin import Call
 
 PING: Final = load("ping", package=__package__)
@@ -17,8 +18,8 @@ GOOD_SECONDS: Final = 1.0
 ANSWER_SECONDS: Final = 2.0
 
 
-class Ping:
-    """Whether the database answers within 2 s, asked at most once a second, by one thread.
+class Look:
+    """Whether the database answers within 2 s, and what plugins' checks say; looked at once a second, by one thread.
 
     A thread that waits for a lost connection may take its time; those who ask do not wait for it.
     """
@@ -28,27 +29,27 @@ class Ping:
         self._done = threading.Event()
         self._busy = False
         self._asked_at = float("-inf")
-        self._good = False
+        self._checks: list[HealthCheck] | None = None
 
-    def good(self, app: Any) -> bool:
-        """Say so of an app's database."""
+    def checks(self, app: Any) -> list[HealthCheck] | None:
+        """Give the plugins' checks; None where the database does not answer."""
         with self._lock:
             if self._done.is_set() and time.monotonic() - self._asked_at < GOOD_SECONDS:
-                return self._good
+                return self._checks
             if not self._busy:
                 self._busy = True
                 self._asked_at = time.monotonic()
                 self._done.clear()
-                threading.Thread(target=self._ask, args=(app,), name="pgflow-ping", daemon=True).start()
-        return self._done.wait(ANSWER_SECONDS) and self._good
+                threading.Thread(target=self._ask, args=(app,), name="pgflow-health", daemon=True).start()
+        return self._checks if self._done.wait(ANSWER_SECONDS) else None
 
     def _ask(self, app: Any) -> None:
         try:
             app.reads.run(Statement(PING, {}, nothing))
+            # without a database there is nothing they could check
+            self._checks = app.hooks.health(app)
         except Exception:  # noqa: BLE001 - whatever it is, requests cannot be served; theirs are logged
-            self._good = False
-        else:
-            self._good = True
+            self._checks = None
         with self._lock:
             self._busy = False
             self._done.set()
@@ -59,16 +60,16 @@ class Health:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._pings: WeakKeyDictionary[Any, Ping] = WeakKeyDictionary()
+        self._looks: WeakKeyDictionary[Any, Look] = WeakKeyDictionary()
 
     def ready(self, call: Call) -> Answer:
         """Say ok, or what is down; the details are for those with a token, in the log and `pgflow doctor`."""
         with self._lock:
-            ping = self._pings.setdefault(call.app, Ping())
-        checks = call.app.hooks.health(call.app)
-        down = [] if ping.good(call.app) else ["database"]
-        down += [one.name for one in checks if one.blocks and not one.ok]
-        warnings = [one.name for one in checks if not (one.ok or one.blocks)]
+            look = self._looks.setdefault(call.app, Look())
+        checks = look.checks(call.app)
+        bad = [one for one in checks or () if not one.ok]
+        down = ["database"] if checks is None else [one.name for one in bad if one.blocks]
+        warnings = [one.name for one in bad if not one.blocks]
         body: dict[str, object] = {"status": "down" if down else "ok"}
         body |= {name: said for name, said in (("down", down), ("warnings", warnings)) if said}
         return Answer(body, 503, {"retry-after": "2"}) if down else Answer(body)
