@@ -21,6 +21,7 @@ from pgflow.store.admin.timeline import timeline
 from pgflow.store.faults import FAULTS, StoreError
 from pgflow.store.pool import shown_dsn
 from pgflow.store.statement import Query, Statement, all_rows, first_column, literal, load, nothing
+from pgflow.task.showing import shown_call
 from pgflow.views import (
     Bucket,
     Change,
@@ -92,6 +93,7 @@ __all__ = [
     "redacted",
     "redacted_args",
     "redacted_text",
+    "shown_call",
     "shown_dsn",
     "stats",
     "suggested_action",

@@ -26,6 +26,11 @@ async def add(a: int, b: int = 1) -> int:
     return a + b
 
 
+@app.task(sensitive=("card",))
+def pay(order: int, card: int) -> None:
+    """Take an argument that is never shown."""
+
+
 @app.task(queue="mail")
 def fail(text: str) -> None:
     """Die at once."""

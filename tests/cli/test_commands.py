@@ -185,3 +185,27 @@ def test_workers_shows_who_is_alive(pgflow: Command, until_state: Callable[[str,
 
 def test_psql_is_given_the_database_and_its_own_words(pgflow: Command, db: psycopg.Connection[Any]) -> None:
     assert pgflow("db", "psql", "--", "-Atc", "select current_database()").stdout.strip() == db.info.dbname
+
+
+def test_secrets_are_masked_wherever_a_job_is_shown(pgflow: Command) -> None:
+    secrets = '{"password": "hunter2", "note": "postgresql://u:hunter2@db/x"}'
+    job_id = pgflow.json("enqueue", "shop.pay", "--kwargs", secrets)["job_id"]
+    for words in (["job", job_id], ["job", job_id, "--json"], ["jobs", "--json"], ["explain", job_id]):
+        shown = pgflow(*words).stdout
+        assert "hunter2" not in shown
+    assert "***" in pgflow("job", job_id).stdout
+
+
+def test_the_arguments_a_task_calls_sensitive_are_masked(pgflow: Command) -> None:
+    job_id = pgflow.json("enqueue", "cli_tasks.pay", "--args", "[17, 4111]", "-A", "cli_tasks:app")["job_id"]
+    assert '(17, "***")' in pgflow("job", job_id, "-A", "cli_tasks:app").stdout
+    items = pgflow.json("jobs", "-A", "cli_tasks:app")["items"]
+    assert items[0]["args"] == [17, "***"]
+
+
+def test_limits_of_a_queue_are_set_and_shown(pgflow: Command) -> None:
+    said = pgflow("queues", "set", "mail", "--max-in-flight", "10", "--throttle-ms", "250").stdout
+    assert said == "mail: 10 in flight, rests 250 ms\n"
+    [mail] = [item for item in pgflow.json("queues")["items"] if item["name"] == "mail"]
+    assert (mail["max_in_flight"], mail["max_attempts_per_minute"], mail["throttle_delay_ms"]) == (10, None, 250)
+    assert pgflow("queues", "set", "mail", "--max-in-flight", "none").returncode == 0

@@ -16,6 +16,7 @@ from pgflow.cli.logs import Level, configure
 from pgflow.commands import options
 from pgflow.errors import PgflowError
 from pgflow.hooks import Hooks, Plugins
+from pgflow.redact import redacted_text
 from pgflow.version import __version__
 
 __all__ = ["main", "make", "run"]
@@ -136,5 +137,5 @@ def _tell(error: Exception) -> int:
     else:
         message = f"{type(error).__name__}: {message}; run again with --debug for where, and report it"
     logging.shutdown()
-    sys.stderr.write(f"error: {' '.join(message.split())}\n")
+    sys.stderr.write(f"error: {redacted_text(' '.join(message.split()))}\n")
     return code

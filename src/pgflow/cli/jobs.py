@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,7 +18,9 @@ from pgflow.model import State
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pgflow.app import App
     from pgflow.handle import Job
+    from pgflow.model import JobRow
     from pgflow.store.admin import Run
     from pgflow.views import Change
 
@@ -103,12 +106,19 @@ def jobs(
     with load.opened(app, dsn) as house:
         page = house.pool.together(lambda run: look.listing(run, wanted))
     if as_json:
-        say_items(page.items, next_cursor=page.next, complete=page.complete)
+        say_items([_shown(house, row) for row in page.items], next_cursor=page.next, complete=page.complete)
         return
     rows = [(row.id, row.state, row.queue, row.task, age(row.created_at)) for row in page.items]
     table(("id", "state", "queue", "task", "age"), rows, empty="no jobs")
     if page.next:
         say(f"older ones: --before {page.next}")
+
+
+def _shown(house: App, row: JobRow) -> JobRow:
+    from pgflow.task.showing import shown_call
+
+    args, kwargs = shown_call(house.tasks, row.task, row.args, row.kwargs)
+    return replace(row, args=args, kwargs=kwargs)
 
 
 def cancel(ids: shared.JobIds, app: shared.App = None, dsn: shared.Dsn = None, as_json: shared.Json = False) -> None:

@@ -8,6 +8,8 @@ import time
 from enum import StrEnum
 from typing import Final
 
+from pgflow.redact import redacted_text
+
 FORMAT: Final = "%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s %(message)s"
 
 
@@ -29,9 +31,17 @@ def configure(level: Level) -> None:
     logging.getLogger("watchfiles").setLevel(logging.WARNING)
 
 
+class Masking(logging.Formatter):
+    """Writes records with the secrets in their texts and tracebacks masked."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write one record."""
+        return redacted_text(super().format(record))
+
+
 def _plain() -> logging.Handler:
     handler = logging.StreamHandler()
-    formatter = logging.Formatter(FORMAT, "%Y-%m-%dT%H:%M:%S")
+    formatter = Masking(FORMAT, "%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
     return handler
@@ -45,5 +55,5 @@ def _rich() -> logging.Handler:
     handler = RichHandler(
         console=Console(stderr=True), show_path=False, highlighter=NullHighlighter(), log_time_format="%H:%M:%S"
     )
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(Masking("%(message)s"))
     return handler

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,6 +12,7 @@ from pgflow.codes import suggested_action
 from pgflow.commands import options as shared
 from pgflow.commands.output import ago, one_line, say, say_json, seconds, short
 from pgflow.model import OutcomeKind
+from pgflow.redact import redacted_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +33,7 @@ def job(job_id: shared.JobId, app: shared.App = None, dsn: shared.Dsn = None, as
     if as_json:
         say_json(as_document(told))
     else:
-        say("\n".join(as_text(told)))
+        say(redacted_text("\n".join(as_text(told))))
 
 
 def explain(job_id: shared.JobId, app: shared.App = None, dsn: shared.Dsn = None, as_json: shared.Json = False) -> None:
@@ -44,14 +46,17 @@ def explain(job_id: shared.JobId, app: shared.App = None, dsn: shared.Dsn = None
     if as_json:
         say_json(found)
     else:
-        say(found.paragraph)
+        say(redacted_text(found.paragraph))
 
 
 def read(app: App, job_id: str) -> Timeline:
-    """Read all that is on record about a job. Raises `JobNotFoundError`."""
+    """Read all that is on record about a job, its secret arguments masked. Raises `JobNotFoundError`."""
     from pgflow.store.admin.timeline import timeline
+    from pgflow.task.showing import shown_call
 
-    return app.pool.together(lambda run: timeline(run, job_id))
+    told = app.pool.together(lambda run: timeline(run, job_id))
+    args, kwargs = shown_call(app.tasks, told.job.task, told.job.args, told.job.kwargs)
+    return replace(told, job=replace(told.job, args=args, kwargs=kwargs))
 
 
 def as_document(told: Timeline) -> dict[str, Any]:

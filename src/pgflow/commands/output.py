@@ -9,6 +9,8 @@ from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from pgflow.redact import redacted, redacted_text
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -24,8 +26,9 @@ def say(text: str = "") -> None:
 
 
 def say_json(value: object) -> None:
-    """Print a value as one JSON document on one line: ids as strings, times in ISO 8601 with their offset."""
-    say(json.dumps(value, default=_plain, ensure_ascii=False))
+    """Print a value as one line of JSON, secrets masked: ids as strings, times in ISO 8601 with their offset."""
+    plain = json.loads(json.dumps(value, default=_plain))
+    say(json.dumps(redacted(plain), ensure_ascii=False))
 
 
 def say_items(items: Iterable[object], **more: object) -> None:
@@ -41,7 +44,7 @@ def as_dict(value: Any) -> dict[str, Any]:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
     """Print rows under their columns: a table on a terminal, aligned text in a pipe, `empty` where there are none."""
-    cells = [[one_line(cell) for cell in row] for row in rows]
+    cells = [[redacted_text(one_line(cell)) for cell in row] for row in rows]
     if not cells:
         say(empty)
     elif sys.stdout.isatty():

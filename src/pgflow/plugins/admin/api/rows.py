@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from pgflow.admin import redacted, redacted_args, redacted_text, suggested_action
+from pgflow.admin import redacted, redacted_text, shown_call, suggested_action
 from pgflow.plugins.admin.api.fields import status_of
 
 if TYPE_CHECKING:
@@ -92,8 +91,7 @@ def item(row: JobRow, *, message_characters: int | None = MESSAGE_CHARACTERS) ->
 def detail(app: Any, row: JobRow, attempts: list[Attempt]) -> JobDetail:
     """Show all of a job but its secrets."""
     sensitive = sensitive_of(app, row.task)
-    args = redacted_args(_listed(row.args), _parameters(app, row.task), sensitive)
-    kwargs = redacted(row.kwargs or {}, sensitive)
+    args, kwargs = shown_call(app.tasks, row.task, row.args, row.kwargs)
     return JobDetail(
         **_shown(row, None),
         args=args,
@@ -157,15 +155,3 @@ def _shown(row: JobRow, most: int | None) -> dict[str, Any]:
         "last_error": message or row.error_code, "reason_code": row.reason_code, "dlq_reason_code": row.reason_code,
         "replay_of": row.replay_of, "root_id": row.root_id, "parent_id": row.parent_id, "dataset": row.dataset,
     }  # fmt: skip
-
-
-def _listed(args: object) -> list[Any]:
-    return list(args) if isinstance(args, list) else []
-
-
-def _parameters(app: Any, name: str) -> list[str]:
-    # of a task that is known here; its first one is the job's context where it is bound
-    task = app.tasks.get(name)
-    if task is None:
-        return []
-    return list(inspect.signature(task.function).parameters)[1 if task.declared.bind else 0 :]
