@@ -49,6 +49,13 @@ def examples(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """Write the reference of hooks from their specs."""
+    session.install(EVERYTHING)
+    session.run("python", "docs/write_hooks.py")
+
+
+@nox.session
 def demo(session: nox.Session) -> None:
     """See it work: jobs that succeed, retry, die and are replayed."""
     session.install(EVERYTHING)

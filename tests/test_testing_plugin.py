@@ -127,8 +127,9 @@ def test_an_app_is_put_on_another_database_and_back(migrated_url: str) -> None:
 
 
 def test_the_template_is_made_once_and_found_again(server_url: str, template: str) -> None:
-    assert databases.template(server_url) == template
-    assert databases.template(server_url) == template
+    migrations = App("template").migrations
+    assert databases.template(server_url, migrations) == template
+    assert databases.template(server_url, migrations) == template
 
 
 def test_a_template_that_cannot_be_made_leaves_no_database(server_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,7 +34,7 @@ def test_a_job_is_enqueued_worked_and_seen(pgflow: Command) -> None:
     assert str(uuid.UUID(job_id)) == job_id
     done = pgflow("worker", "-A", TASKS, "--burst")
     assert "worker" in done.stderr
-    for word in ("asyncio", "queues default, mail", "9 tasks", "slots 100 async", "database ", "pgflow 0."):
+    for word in ("asyncio", "queues default, mail", "10 tasks", "slots 100 async", "database ", "pgflow 0."):
         assert word in done.stderr
     listed = pgflow.json("jobs", "--state", "succeeded")
     assert [item["id"] for item in listed["items"]] == [job_id]

@@ -10,6 +10,7 @@ import typer.main
 
 from pgflow.cli import make
 from pgflow.settings import Settings
+from plugin_settings import plugin_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,4 +56,5 @@ def test_every_setting_is_documented(field: str) -> None:
 def test_the_reference_names_no_setting_that_is_not() -> None:
     text = (REFERENCE / "settings.md").read_text("utf-8")
     named = {row.split("`")[1] for row in text.splitlines() if row.startswith("| `")}
-    assert named <= {Settings.variable(field) for field in Settings.model_fields}
+    of_plugins = {kind.variable(field) for kind in plugin_settings() for field in kind.model_fields}
+    assert named <= of_plugins | {Settings.variable(field) for field in Settings.model_fields}

@@ -261,7 +261,7 @@ def test_every_row_of_metrics_has_the_fields_scripts_read(app: App, pool: Pool) 
 @pytest.mark.parametrize(
     ("asked", "points", "step"),
     [
-        ({}, 120, 30),
+        ({}, 60, 60),
         ({"window": "1m"}, 6, 10),
         ({"window": "24h"}, 72, 1_200),
         ({"window": "24h", "step": "1m"}, 1_440, 60),
@@ -295,22 +295,6 @@ def test_steps_that_do_not_fit_are_refused(app: App, asked: dict[str, str], word
 def test_windows_that_are_none_are_refused(asked: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="validation error"):
         Window.model_validate(asked)
-
-
-def test_maintenance_condenses_what_is_old(app: App, pool: Pool, db: Any) -> None:
-    put(pool, 2)
-    finish(pool, [ended(job) for job in claim(pool)])
-    db.execute("update pgflow.stats set bucket = bucket - interval '2 h'")
-    from pgflow.admin import Maintenance
-
-    app.hooks.maintenance(Maintenance(app, WORKER, pool))
-    assert app.hooks.errors == {}
-    # its turn is not this worker's: it stops at once; with the turn it goes on
-    from pgflow.store import turns
-
-    assert pool.run(turns.take("maintenance", WORKER.id, 60))
-    app.hooks.maintenance(Maintenance(app, WORKER, pool))
-    assert db.execute("select worker_id, sum(count) from pgflow.stats group by 1").fetchall() == [("*", 2)]
 
 
 @pytest.mark.parametrize("buckets", ["1,1", "0,1", "-1", "a", "inf", ",", "1,2,nan"])

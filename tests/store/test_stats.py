@@ -54,13 +54,6 @@ def total(points: list[Point], field: str) -> int:
     return sum(getattr(point, field) for point in points)
 
 
-def kept(db: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:
-    return db.execute(
-        "select sum(count), sum(wait_seconds)::numeric(12, 6), sum(run_seconds)::numeric(12, 6), queue, task, outcome"
-        " from pgflow.stats group by queue, task, outcome order by queue, task, outcome"
-    ).fetchall()
-
-
 def test_the_classes_begin_where_the_database_says(db: psycopg.Connection[Any]) -> None:
     row = db.execute("select pgflow.histogram_bounds()").fetchone()
     assert row
@@ -175,9 +168,11 @@ def test_a_series_is_right_in_a_time_zone_with_a_summer_time(
 ) -> None:
     db.execute("select set_config('timezone', 'Europe/Paris', false)")
     history(db, 23 * HOUR, "succeeded", 3)
+    history(db, 6 * HOUR, "succeeded", 5)
     abroad = pool_of(f"{migrated_url} options='-c timezone=Europe/Paris'")
+    assert total(series(abroad, 14 * HOUR, 7 * HOUR).points, "jobs") == 5
     points = series(abroad, 24 * HOUR, 60).points
-    assert (len(points), total(points, "jobs")) == (1_440, 3)
+    assert (len(points), total(points, "jobs")) == (1_440, 8)
     assert {point.at.tzinfo for point in points} == {UTC}
 
 
@@ -189,40 +184,6 @@ def test_a_step_that_would_cut_buckets_or_make_too_many_points_is_refused(window
 
 def test_the_largest_series_is_a_day_of_minutes(pool: Pool) -> None:
     assert len(series(pool, 24 * HOUR, 60).points) == stats.MOST_POINTS
-
-
-def test_condensing_keeps_every_count_and_every_class(pool: Pool, db: psycopg.Connection[Any]) -> None:
-    for ago in range(0, 2 * HOUR, 130):
-        for worker in ("w1", "w2"):
-            history(db, ago, "succeeded", 1 + ago % 7, run=0.01 * (1 + ago % 11), worker=worker)
-            history(db, ago, "failed", 2, worker=worker)
-    before, seen = kept(db), series(pool, 2 * HOUR, 60)
-    went = list(iter(lambda: pool.run(stats.condense()), 0))
-    after = series(pool, 2 * HOUR, 60)
-    assert sum(went) > 0
-    assert len(went) > 1
-    assert kept(db) == before
-    by_time = {point.at: point for point in seen.points[:-1]}
-    assert [point for point in after.points if point.at in by_time and point != by_time[point.at]] == []
-    row = db.execute(
-        "select count(*), count(*) filter (where worker_id = '*') from pgflow.stats"
-        " where bucket < date_bin('1 min', clock_timestamp(), '2000-01-01') - interval '61 min'"
-    ).fetchone()
-    assert row
-    assert row[0] == row[1] > 0
-
-
-def test_condensing_leaves_the_last_hour_and_adds_to_a_minute_that_stands(
-    pool: Pool, db: psycopg.Connection[Any]
-) -> None:
-    history(db, 30 * 60, "succeeded", 3)
-    assert pool.run(stats.condense()) == 0
-    history(db, 3 * HOUR, "succeeded", 5)
-    assert pool.run(stats.condense()) == 1
-    history(db, 3 * HOUR, "succeeded", 5, worker="late")
-    assert pool.run(stats.condense()) == 1
-    rows = db.execute("select worker_id, count, run_histogram from pgflow.stats order by bucket").fetchall()
-    assert [(row[0], row[1], sum(row[2])) for row in rows] == [("*", 10, 10), ("w1", 3, 3)]
 
 
 def test_workers_count_into_the_bucket_of_now(pool: Pool, db: psycopg.Connection[Any]) -> None:

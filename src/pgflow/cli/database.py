@@ -94,17 +94,14 @@ def doctor(app: shared.App = None, dsn: shared.Dsn = None, as_json: shared.Json 
 @db.command()
 def start() -> None:
     """Start the embedded PostgreSQL, migrate it, and let it run until `pgflow db stop`; prints its URL."""
+    from pgflow.app import App
     from pgflow.database import EMBEDDED_DIRECTORY
-    from pgflow.settings import Settings
-    from pgflow.store import buckets, embedded
-    from pgflow.store.migrate import migrate as apply
-    from pgflow.store.pool import Pool
+    from pgflow.store import embedded
 
     url = embedded.keep(EMBEDDED_DIRECTORY)
-    pool = Pool(url)
-    apply(pool)
-    buckets.ensure(pool, Settings.read().dataset_bucket)
-    pool.close()
+    house = App("pgflow", dsn=url, migrate_on_startup=True)
+    _ = house.pool
+    house.close()
     say(url)
 
 

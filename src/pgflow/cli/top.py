@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 COLUMNS: Final = (
     "queue", "queued", "later", "running", "workers", "jobs/s", "ok", "retried", "mean", "p50", "p95", "p99", "oldest",
 )  # fmt: skip
+ROOMY: Final = 112
+LEFT_OUT: Final = frozenset({"workers", "retried", "mean", "p50"})
+"""What a terminal of fewer columns than `ROOMY` has no room for."""
 NOTHING: Final = "no queues yet"
 
 
@@ -61,20 +64,23 @@ def _shower(*, as_json: bool) -> Iterator[Show]:
         from rich.live import Live
 
         with Live(auto_refresh=False) as live:
-            yield lambda rows: live.update(_drawn(rows), refresh=True)
+            yield lambda rows: live.update(_drawn(rows, live.console.width), refresh=True)
     else:
         yield lambda rows: say(plain_table(COLUMNS, [_cells(row) for row in rows]) if rows else NOTHING)
 
 
-def _drawn(rows: list[QueueMinute]) -> Table:
+def _drawn(rows: list[QueueMinute], width: int) -> Table:
     from rich.table import Table
     from rich.text import Text
 
+    shown = [number for number, column in enumerate(COLUMNS) if width >= ROOMY or column not in LEFT_OUT]
     drawn = Table(box=None, pad_edge=False, header_style="bold", caption=None if rows else NOTHING)
-    for column in COLUMNS:
-        drawn.add_column(column, justify="left" if column == "queue" else "right", no_wrap=column != "queue")
+    drawn.add_column(COLUMNS[0], no_wrap=True, min_width=12)
+    for number in shown[1:]:
+        drawn.add_column(COLUMNS[number], justify="right", no_wrap=True)
     for row in rows:
-        drawn.add_row(*map(Text, _cells(row)))
+        cells = _cells(row)
+        drawn.add_row(*(Text(cells[number]) for number in shown))
     return drawn
 
 

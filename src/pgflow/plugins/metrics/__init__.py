@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
-from pgflow import AdminExtras, hookimpl
+from pgflow import AdminExtras, Migrations, hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pgflow import Claimed, LostJob, NewJob, Outcome, Where, WorkerInfo, WorkerStats
     from pgflow.plugins.metrics.counts import Counts
+
+MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
 
 class Metrics:
@@ -63,12 +66,18 @@ class Metrics:
         self.counts.failed(where.hook, type(error).__name__)
 
     @hookimpl
-    def pgflow_maintenance(self, run: Any) -> None:
-        """Keep the stats of all workers by the minute where they are older than an hour."""
-        from pgflow.admin import stats  # noqa: PLC0415 - --help has no need of a database driver
+    def pgflow_migrations(self) -> Migrations:
+        """Bring the table of minutes."""
+        return Migrations(MIGRATIONS)
 
-        while run.goes_on() and run.db.run(stats.condense()):
+    @hookimpl
+    def pgflow_maintenance(self, run: Any) -> None:
+        """Keep the minutes that have ended, and forget old ones."""
+        from pgflow.plugins.metrics import minutes  # noqa: PLC0415 - --help has no need of a database driver
+
+        while run.goes_on() and run.db.together(minutes.keep):
             pass
+        run.db.run(minutes.forget())
 
     @hookimpl
     def pgflow_admin_routes(self, app: Any) -> AdminExtras:

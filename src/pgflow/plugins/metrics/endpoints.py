@@ -10,6 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from pgflow.admin import Answer, Call, Endpoint, Problem, stats
+from pgflow.plugins.metrics import minutes
 from pgflow.plugins.metrics.prom import registry
 from pgflow.plugins.metrics.sampler import Sampler
 
@@ -21,7 +22,7 @@ UNITS: Final = {"s": 1, "m": 60, "h": 3_600, None: 1}
 HOUR: Final = 3_600
 DAY: Final = 86_400
 MINUTE: Final = 60
-STEPS: Final = (10, 20, 30, 60, 120, 300, 600, 1_200, 1_800, 3_600)
+STEPS: Final = (10, 60, 120, 300, 600, 1_200)
 POINTS_WANTED: Final = 120
 
 
@@ -106,7 +107,10 @@ def _series(call: Call) -> dict[str, object]:
     asked: Window = call.query
     step = asked.step or next(s for s in STEPS if asked.window / s <= POINTS_WANTED)
     _check(asked.window, step)
-    found = call.app.reads.run(stats.series(asked.window, step, asked.queue))
+    if step % MINUTE:
+        found = call.app.reads.run(stats.series(asked.window, step, asked.queue))
+    else:
+        found = call.app.reads.together(lambda run: minutes.series(run, asked.window, step, asked.queue))
     shown = {"at": found.at, "window_seconds": asked.window, "step_seconds": step, "queue": asked.queue}
     return {**shown, "items": found.points}
 

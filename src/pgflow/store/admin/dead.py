@@ -94,7 +94,7 @@ def _described(run: Run, letters: Rows, jobs: JobFilter) -> list[DeadJob]:
 def _letters(wanted: DeadFilter, before: Place, most: int) -> Statement[Rows]:
     params: dict[str, Any] = {
         "queue": wanted.jobs.queue, "task": wanted.jobs.task, "error_code": wanted.jobs.error_code,
-        "reason_code": wanted.reason_code, "fingerprint": wanted.fingerprint, "open_only": wanted.open_only,
+        "text": wanted.jobs.text, "reason_code": wanted.reason_code, "fingerprint": wanted.fingerprint, "open_only": wanted.open_only,
         "dead_at": before[0], "job_id": before[1], "most": most,
     }  # fmt: skip
     return Statement(LETTERS, params, all_rows)

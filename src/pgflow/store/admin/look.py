@@ -231,7 +231,8 @@ def _ids(source: Query, before: str, after: str, most: int, wanted: JobFilter) -
     outcome = wanted.state if wanted.state in FINAL_STATES else None
     params = {
         "before": before, "after": after, "most": most, "queue": wanted.queue, "task": wanted.task,
-        "state": wanted.state, "outcome": outcome,
+        "state": wanted.state, "outcome": outcome, "error_code": wanted.error_code, "text": wanted.text,
+        "worker": wanted.worker,
     }  # fmt: skip
     return Statement(source, params, all_rows)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from pgflow.store.admin import look
+from pgflow.store.admin.figures import ENDS, Point, QueueMinute, Series, Sums
 from pgflow.store.admin.histogram import percentiles
 from pgflow.store.statement import Statement, load
 
@@ -17,110 +17,29 @@ if TYPE_CHECKING:
     from pgflow.store.statement import Rows
     from pgflow.views import QueueRow
 
+__all__ = [
+    "BUCKET_SECONDS",
+    "ENDS",
+    "MOST_POINTS",
+    "Point",
+    "QueueMinute",
+    "Series",
+    "Sums",
+    "by_step",
+    "drawn",
+    "first_of",
+    "last_minute",
+    "series",
+    "steps_of",
+]
+
 BUCKET_SECONDS: Final = 10
 MINUTE_BUCKETS: Final = 6
 """The ten seconds under way and the five times ten before: never older than 60 s, and at least 50 s of it."""
 MOST_POINTS: Final = 1_440
+ORIGIN: Final = datetime(2000, 1, 1, tzinfo=UTC)
+"""Where all steps are counted from, as in the rollup itself."""
 SUMS: Final = load("stats/sums")
-CONDENSE: Final = load("stats/condense", repeatable=False)
-
-
-class Sums(NamedTuple):
-    """What the rollup says of one queue or one step: attempts by their end, and times of those that ran, seconds."""
-
-    succeeded: int = 0
-    failed: int = 0
-    lost: int = 0
-    dead: int = 0
-    cancelled: int = 0
-    expired: int = 0
-    snoozed: int = 0
-    wait_seconds: float = 0.0
-    run_seconds: float = 0.0
-    waits: Sequence[int] = ()
-    runs: Sequence[int] = ()
-
-    @property
-    def jobs(self) -> int:
-        """The jobs that ended, well or not."""
-        return self.succeeded + self.dead + self.cancelled + self.expired
-
-    @property
-    def failures(self) -> int:
-        """The attempts that failed: those that come back, those that were the last, and those lost with a worker."""
-        return self.failed + self.lost + self.dead
-
-    def share(self, part: int) -> float | None:
-        """Give a part of the attempts that succeeded or failed as a share; None where there were none."""
-        whole = self.succeeded + self.failures
-        return part / whole if whole else None
-
-    def mean_run(self) -> float | None:
-        """Give the mean run time, seconds; None where nothing ran."""
-        ran = sum(self.runs)
-        return self.run_seconds / ran if ran else None
-
-
-@dataclass(frozen=True, slots=True)
-class QueueMinute:
-    """One queue over the last 50 to 60 s: what waits and runs now, and how attempts ended.
-
-    `jobs_per_sec` counts jobs that ended, over the seconds that were really looked at. `success_rate` and
-    `retry_rate` are shares of the attempts that succeeded or failed. Latency is run time. What there was nothing to
-    tell from is None.
-    """
-
-    at: datetime
-    queue: str
-    runnable_queue_depth: int
-    running: int
-    jobs_per_sec: float
-    success_rate: float | None
-    retry_rate: float | None
-    mean_latency_ms: float | None
-    p50_latency_ms: float | None
-    p95_latency_ms: float | None
-    p99_latency_ms: float | None
-    oldest_wait_ms: float | None
-    span_seconds: float
-    succeeded: int
-    failed: int
-    depth_is_estimate: bool
-    scheduled: int
-    workers: int
-    paused: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """One step of a series; `seconds` is how much of it has passed, less than a step for the last point only.
-
-    `failed` counts failed attempts, `retried` those of them that came back and `dead` those that were the last.
-    """
-
-    at: datetime
-    seconds: float
-    succeeded: int
-    failed: int
-    retried: int
-    dead: int
-    jobs: int
-    jobs_per_sec: float
-    run_p50_ms: float | None
-    run_p95_ms: float | None
-    run_p99_ms: float | None
-    wait_p50_ms: float | None
-    wait_p95_ms: float | None
-    wait_p99_ms: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """Every step of a window in order, those without a job too; the last is under way."""
-
-    at: datetime
-    step_seconds: int
-    points: list[Point]
 
 
 def last_minute(run: Run) -> list[QueueMinute]:
@@ -133,50 +52,78 @@ def last_minute(run: Run) -> list[QueueMinute]:
 
 
 def series(window: int, step: int, queue: str | None = None) -> Statement[Series]:
-    """Read a window of so many seconds in steps of so many, of one queue or of all.
+    """Read a window of so many seconds in steps of so many, of one queue or of all, from every ten seconds on record.
 
     Raises `ValueError` for a step that is no multiple of 10 s, or of more than 1,440 steps.
     """
+    steps = steps_of(window, step)
+    return Statement(
+        SUMS,
+        _params(step=step, steps=steps, queue=queue, by_step=True),
+        lambda rows: drawn(rows[0][0], step, steps, {at: found for (_, at), found in _read_sums(rows).items()}),
+    )
+
+
+def by_step(
+    step: int,
+    since: datetime,
+    until: datetime | None = None,
+    queue: str | None = None,
+    *,
+    by_queue: bool = False,
+) -> Statement[tuple[datetime, dict[tuple[str | None, datetime], Sums]]]:
+    """Read the database's time, and what there was by queue, or None for all of them together, and step."""
+    params = _params(step=step, since=since, until=until, queue=queue, by_step=True, by_queue=by_queue)
+    return Statement(SUMS, params, lambda rows: (rows[0][0].astimezone(UTC), _read_sums(rows)))
+
+
+def steps_of(window: int, step: int) -> int:
+    """Count the steps of a window, the last of which is under way. Raises `ValueError` as `series` does."""
     steps = -(-window // step) if step > 0 else 0
     if step % BUCKET_SECONDS or not 0 < steps <= MOST_POINTS:
         msg = f"{window} s in steps of {step} s: take a multiple of {BUCKET_SECONDS} s, and at most {MOST_POINTS} steps"
         raise ValueError(msg)
-    params = {"steps": steps, "step": step, "by_queue": False, "queue": queue}
-    return Statement(SUMS, params, lambda rows: _read_series(rows, steps, step))
+    return steps
 
 
-def condense() -> Statement[int]:
-    """Keep what is older than an hour by the minute and over all workers, ten minutes of it; gives how many rows went.
+def first_of(now: datetime, step: int, steps: int) -> datetime:
+    """Say when the first of so many steps began, the last of which holds `now`."""
+    passed = (now - ORIGIN) // timedelta(seconds=step)
+    return ORIGIN + (passed - steps + 1) * timedelta(seconds=step)
 
-    To be run until it gives 0. A day is then read from 1,440 minutes, however many workers there were.
-    """
-    return Statement(CONDENSE, {}, lambda rows: int(rows[0][0]))
+
+def drawn(now: datetime, step: int, steps: int, sums: Mapping[datetime, Sums]) -> Series:
+    """Make a series of what there was by step."""
+    # in UTC, for a sum of times in a zone with a summer time is off by an hour
+    at = now.astimezone(UTC)
+    first = first_of(at, step, steps)
+    times = [first + n * timedelta(seconds=step) for n in range(steps)]
+    return Series(at, step, [_point(time, min(step, (at - time).total_seconds()), sums) for time in times])
 
 
 def _minute() -> Statement[tuple[datetime, datetime, dict[str, Sums]]]:
-    params = {"steps": MINUTE_BUCKETS, "step": BUCKET_SECONDS, "by_queue": True, "queue": None}
-    return Statement(SUMS, params, lambda rows: (rows[0][0], rows[0][1], _read_sums(rows, 2)))
+    params = _params(step=BUCKET_SECONDS, steps=MINUTE_BUCKETS, by_queue=True)
+    return Statement(
+        SUMS,
+        params,
+        lambda rows: (rows[0][0], rows[0][1], {queue: found for (queue, _), found in _read_sums(rows).items()}),
+    )
 
 
-def _read_sums(rows: Rows, key: int) -> dict[Any, Sums]:
+def _params(**given: Any) -> dict[str, Any]:
+    nothing = dict.fromkeys(("steps", "since", "until", "queue"))
+    return {**nothing, "by_step": False, "by_queue": False, **given}
+
+
+def _read_sums(rows: Rows) -> dict[Any, Sums]:
     found = {}
-    for row in rows:
-        if row[key] is not None:
-            counts, wait_seconds, run_seconds, waits, runs = row[4:]
+    for _now, _since, queue, step, counts, *numbers, waits, runs in rows:
+        if counts is not None:
             # where nothing ran there is no sum of any class
             histograms = (waits, runs) if waits[0] is not None else ((), ())
-            found[row[key]] = Sums._make(
-                [*(n or 0 for n in counts), wait_seconds or 0.0, run_seconds or 0.0, *histograms]
-            )
+            at = step.astimezone(UTC) if step else None
+            found[queue, at] = Sums._make([*(n or 0 for n in counts), *(n or 0.0 for n in numbers), *histograms])
     return found
-
-
-def _read_series(rows: Rows, steps: int, step: int) -> Series:
-    # in UTC, for a sum of times in a zone with a summer time is off by an hour
-    now, since = (moment.astimezone(UTC) for moment in rows[0][:2])
-    sums = {at.astimezone(UTC): found for at, found in _read_sums(rows, 3).items()}
-    times = [since + n * timedelta(seconds=step) for n in range(steps)]
-    return Series(now, step, [_point(at, min(step, (now - at).total_seconds()), sums) for at in times])
 
 
 def _point(at: datetime, seconds: float, sums: Mapping[datetime, Sums]) -> Point:

@@ -1,20 +1,22 @@
--- What the rollup holds of the last so many steps, added up for each step or, with `by_queue`, for each queue.
+-- What the rollup holds since a time, or of the last so many steps: added up by step, by queue, by both or all in one.
 -- One row without counts where it holds nothing: the clock is wanted all the same.
 -- Only what ran has a run time. Classes are summed one by one, which is twice as fast as unnesting them, and
 -- `offset 0` keeps the choice of histograms from being made anew for each class.
 with span as materialized (
-  select clock.now, date_bin(%(step)s::integer * interval '1 s', clock.now, '2000-01-01')
-    - (%(steps)s::integer - 1) * %(step)s::integer * interval '1 s' as since
+  select clock.now, coalesce(%(since)s::timestamptz,
+    date_bin(%(step)s::integer * interval '1 s', clock.now, '2000-01-01 00:00+00')
+    - (%(steps)s::integer - 1) * %(step)s::integer * interval '1 s') as since
   from (select clock_timestamp() as now) as clock
 ), held as (
   select case when %(by_queue)s::boolean then queue end as queue,
-    case when not %(by_queue)s::boolean
-      then date_bin(%(step)s::integer * interval '1 s', bucket, '2000-01-01') end as step,
+    case when %(by_step)s::boolean
+      then date_bin(%(step)s::integer * interval '1 s', bucket, '2000-01-01 00:00+00') end as step,
     outcome, count, outcome in ('succeeded', 'failed', 'dead') as ran, wait_seconds, run_seconds,
     case when outcome in ('succeeded', 'failed', 'dead') then wait_histogram end as w,
     case when outcome in ('succeeded', 'failed', 'dead') then run_histogram end as r
   from pgflow.stats
-  where bucket >= (select since from span) and (%(queue)s::text is null or queue = %(queue)s::text)
+  where bucket >= (select since from span) and bucket < coalesce(%(until)s::timestamptz, 'infinity')
+    and (%(queue)s::text is null or queue = %(queue)s::text)
   offset 0
 ), summed as (
   select queue, step,
