@@ -16,7 +16,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "settings.md").read_t
 class Mine(PluginSettings, prefix="PGFLOW_MINE_"):
     url: str = Field("", description="where to send")
     times: int = Field(3, ge=1, description="how often, at least once")
-    by_queue: dict[str, int] = {}
+    by_queue: dict[str, int] = Field(default_factory=dict, description="by queue")
 
 
 @pytest.mark.parametrize("kind", plugin_settings(), ids=lambda kind: kind.__name__)
