@@ -63,6 +63,14 @@ def demo(session: nox.Session) -> None:
 
 
 @nox.session
+def contrib(session: nox.Session) -> None:
+    """Each plugin of contrib/, installed as a stranger would install it, and its own tests."""
+    session.install("-e.[embedded]", "pytest", "httpx")
+    session.install("-e", "contrib/pgflow-webhook")
+    session.run("python", "-m", "pytest", "-q", "contrib/pgflow-webhook", "-c", "contrib/pgflow-webhook/pyproject.toml")
+
+
+@nox.session
 def crash(session: nox.Session) -> None:
     """100,000 jobs through three workers, one of them killed with -9 mid-way."""
     session.install(EVERYTHING)

@@ -39,7 +39,9 @@ if TYPE_CHECKING:
 SLOW_MS: Final = 200.0
 ROUND_JOBS: Final = 20_000
 ALONE_SECONDS: Final = 15.0
-LARGEST_FAMILY: Final = "select root_id from pgflow.jobs where root_id is not null group by 1 order by count(*) desc limit 1"
+LARGEST_FAMILY: Final = (
+    "select root_id from pgflow.jobs where root_id is not null group by 1 order by count(*) desc limit 1"
+)
 
 
 @dataclass(slots=True)

@@ -266,6 +266,7 @@ def test_every_row_of_metrics_has_the_fields_scripts_read(app: App, pool: Pool) 
         ({"window": "24h"}, 72, 1_200),
         ({"window": "24h", "step": "1m"}, 1_440, 60),
         ({"window": "3600", "step": "10s"}, 360, 10),
+        ({"window": "4h", "step": "10s"}, 1_440, 10),
     ],
 )
 def test_stats_cover_the_window(app: App, asked: dict[str, str], points: int, step: int) -> None:
@@ -277,6 +278,7 @@ def test_stats_cover_the_window(app: App, asked: dict[str, str], points: int, st
     ("asked", "words"),
     [
         ({"window": "24h", "step": "10s"}, "multiple of 60 s"),
+        ({"window": "14410", "step": "20s"}, "multiple of 60 s"),
         ({"window": "1h", "step": "15s"}, "multiple of 10 s"),
         ({"window": "1m", "step": "5m"}, "longer than the window"),
     ],

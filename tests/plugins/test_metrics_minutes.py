@@ -12,7 +12,7 @@ from pgflow import App, WorkerInfo
 from pgflow.admin import Maintenance
 from pgflow.plugins.metrics import Metrics, minutes
 from pgflow.store import turns
-from pgflow.store.admin import stats
+from pgflow.store.admin import act, stats
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,11 +87,26 @@ def test_what_is_kept_is_read_without_the_stats_it_came_from(pool: Pool, db: psy
     db.execute(SPREAD, {"first": HOUR, "last": 3 * HOUR})
     keep_all(pool)
     before = pool.together(lambda run: minutes.series(run, 4 * HOUR, 60))
-    db.execute("delete from pgflow.stats")
+    db.execute("delete from pgflow.stats where bucket > (select min(bucket) from pgflow.stats)")
     after = pool.together(lambda run: minutes.series(run, 4 * HOUR, 60))
     assert len(in_both(before, after)) > 200
     assert [pair for pair in in_both(before, after) if pair[0] != pair[1]] == []
     assert sum(point.jobs for point in after.points) > 0
+
+
+def test_nothing_kept_outlives_a_reset(app: App, pool: Pool, db: psycopg.Connection[Any]) -> None:
+    db.execute(SPREAD, {"first": 120, "last": 3 * HOUR})
+    keep_all(pool)
+    pool.run(act.reset())
+    assert sum(p.jobs for p in pool.together(lambda run: minutes.series(run, 4 * HOUR, 60)).points) == 0
+    put(pool, 3)
+    finish(pool, [ended(job) for job in claim(pool)])
+    assert sum(p.jobs for p in pool.together(lambda run: minutes.series(run, 4 * HOUR, 60)).points) == 3
+    assert pool.run(turns.take("maintenance", WORKER.id, 60))
+    app.hooks.maintenance(Maintenance(app, WORKER, pool))
+    assert app.hooks.errors == {}
+    assert kept(db) <= 1
+    assert sum(p.jobs for p in pool.together(lambda run: minutes.series(run, 4 * HOUR, 60)).points) == 3
 
 
 def test_a_pause_of_hours_does_not_stop_it(pool: Pool, db: psycopg.Connection[Any]) -> None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 DURATION: Final = re.compile(r"([1-9][0-9]{0,5})(s|m|h)?", re.ASCII)
 UNITS: Final = {"s": 1, "m": 60, "h": 3_600, None: 1}
 HOUR: Final = 3_600
+FINE_SECONDS: Final = stats.MOST_POINTS * stats.BUCKET_SECONDS
+"""The longest window in steps of less than a minute, which are read from every ten seconds on record: 4 h."""
 DAY: Final = 86_400
 MINUTE: Final = 60
 STEPS: Final = (10, 60, 120, 300, 600, 1_200)
@@ -46,7 +48,7 @@ class Window(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     window: Annotated[Duration, Field(ge=MINUTE, le=DAY)] = Field(HOUR, description="how far back: 1m to 24h")
     step: Annotated[Duration, Field(ge=stats.BUCKET_SECONDS, le=DAY)] | None = Field(
-        None, description="how long a point is: a multiple of 10s, of 1m where the window is over 1h"
+        None, description="how long a point is: a multiple of 10s, of 1m where the window is over 4h"
     )
     queue: str | None = Field(None, description="of one queue only", pattern=r"^[A-Za-z0-9_.:-]{1,128}$")
 
@@ -116,7 +118,7 @@ def _series(call: Call) -> dict[str, object]:
 
 
 def _check(window: int, step: int) -> None:
-    least = stats.BUCKET_SECONDS if window <= HOUR else MINUTE
+    least = stats.BUCKET_SECONDS if window <= FINE_SECONDS else MINUTE
     if step % least:
         detail = f"a window of {window} s takes a step that is a multiple of {least} s: not {step} s"
     elif window / step > stats.MOST_POINTS:

@@ -28,11 +28,16 @@ FORGET: Final = load("forget", package=__package__)
 
 
 class Mark(NamedTuple):
-    """How far the minutes are kept: the newest, and the first ten seconds on record behind it."""
+    """How far the minutes are kept: the newest, and the first ten seconds on record behind it.
+
+    `oldest` is the first minute on record, None where there is none: `pgflow reset` and pruning empty the stats, and
+    what was kept of them before is no longer to be seen.
+    """
 
     now: datetime
     newest: datetime | None
     next: datetime | None
+    oldest: datetime | None
 
 
 def keep(run: Run) -> bool:
@@ -71,7 +76,8 @@ def series(run: Run, window: int, step: int, queue: str | None = None) -> stats.
     after = max(since, mark.newest + MINUTE) if mark.newest else since
     now, found = run(stats.by_step(MINUTE_SECONDS, after, None, queue))
     by_minute = {at: sums for (_, at), sums in found.items()}
-    by_minute |= {at: sums for at, sums in run(_minutes(queue, since)).items() if at < after}
+    if mark.oldest is not None:
+        by_minute |= {at: sums for at, sums in run(_minutes(queue, max(since, mark.oldest))).items() if at < after}
     by_step: dict[datetime, stats.Sums] = {}
     for at, sums in by_minute.items():
         first = stats.first_of(at, step, 1)

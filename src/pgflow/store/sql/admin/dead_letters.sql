@@ -1,7 +1,7 @@
 -- Dead letters, newest first, keyset paged by (dead_at, job_id).
-select job_id::text, dead_at, attempt, queue, task, reason_code, error_code, error_message, replayed_as::text,
+select d.job_id::text, d.dead_at, attempt, queue, task, reason_code, error_code, error_message, replayed_as::text,
   discarded_at
-from pgflow.dead_letters
+from pgflow.dead_letters as d
 where (dead_at, job_id) < (%(dead_at)s::timestamptz, %(job_id)s::uuid)
   and (%(queue)s::text is null or queue = %(queue)s)
   and (%(task)s::text is null or task = %(task)s)
@@ -9,4 +9,4 @@ where (dead_at, job_id) < (%(dead_at)s::timestamptz, %(job_id)s::uuid)
   and (%(error_code)s::text is null or error_code = %(error_code)s)
   and (%(text)s::text is null or position(lower(%(text)s) in lower(error_message)) > 0)
   and (not %(open_only)s::boolean or replayed_as is null and discarded_at is null)
-order by dead_at desc, job_id desc limit %(most)s
+order by d.dead_at desc, d.job_id desc limit %(most)s

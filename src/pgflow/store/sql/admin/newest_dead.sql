@@ -1,7 +1,7 @@
 -- Ids of dead jobs, newest first, within two bounds, and whether each is worth a closer look: what its letter tells.
-select job_id::text,
+select d.job_id::text,
   (%(queue)s::text is null or queue = %(queue)s) and (%(task)s::text is null or task = %(task)s)
   and (%(error_code)s::text is null or error_code = %(error_code)s)
   and (%(text)s::text is null or position(lower(%(text)s) in lower(error_message)) > 0)
-from pgflow.dead_letters
-where job_id < %(before)s::uuid and job_id >= %(after)s::uuid order by job_id desc limit %(most)s
+from pgflow.dead_letters as d
+where job_id < %(before)s::uuid and job_id >= %(after)s::uuid order by d.job_id desc limit %(most)s

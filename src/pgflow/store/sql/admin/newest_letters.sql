@@ -1,5 +1,5 @@
 -- Dead letters, newest first, keyset paged, and whether each is worth a closer look; alike is as in dead_groups.sql.
-select job_id::text, dead_at, reason_code, replayed_as::text, discarded_at,
+select d.job_id::text, d.dead_at, reason_code, replayed_as::text, discarded_at,
   (%(queue)s::text is null or queue = %(queue)s) and (%(task)s::text is null or task = %(task)s)
   and (%(reason_code)s::text is null or reason_code = %(reason_code)s)
   and (%(error_code)s::text is null or error_code = %(error_code)s)
@@ -7,6 +7,6 @@ select job_id::text, dead_at, reason_code, replayed_as::text, discarded_at,
   and (not %(open_only)s::boolean or replayed_as is null and discarded_at is null)
   and (%(fingerprint)s::text is null or %(fingerprint)s = left(md5(coalesce(
     regexp_replace(lower(left(error_message, 200)), '0x[0-9a-f]+|[0-9a-f]{8,}|[0-9]+', '#', 'g'), '')), 12))
-from pgflow.dead_letters
+from pgflow.dead_letters as d
 where (dead_at, job_id) < (%(dead_at)s::timestamptz, %(job_id)s::uuid)
-order by dead_at desc, job_id desc limit %(most)s
+order by d.dead_at desc, d.job_id desc limit %(most)s
