@@ -5,10 +5,25 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Iterator
 
 from pgflow import App, Context, JobError, Retry, Snooze
 
 app = App("children")
+wrapped: list[str] = []
+
+
+@app.middleware
+def noted(job: Context) -> Iterator[None]:
+    """Note each run in the process it runs in."""
+    wrapped.append(f"{job.task} {job.attempt}")
+    yield
+
+
+@app.task(executor="process", keep_result=True)
+def look() -> list[str]:
+    """Say which runs were wrapped in this process."""
+    return wrapped
 
 
 @app.task(executor="process", keep_result=True)

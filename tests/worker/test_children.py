@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from tasks_for_children import add, app, fall, loop, turn
+from tasks_for_children import add, app, fall, look, loop, turn
 
 from workers import until, until_final, work, working
 
@@ -23,8 +23,9 @@ pytestmark = pytest.mark.anyio
 def children(migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The module's app, on the test's database."""
     monkeypatch.setattr(app, "_given", {"database_url": migrated_url, "poll_interval_ms": 100, "concurrency": 2})
-    for cached in ("settings", "database", "hooks"):
+    for cached in ("settings", "database"):
         app.__dict__.pop(cached, None)
+    app.house.forget()
     yield app
     app.close()
 
@@ -37,6 +38,12 @@ async def test_a_child_runs_many_jobs_and_gives_their_results(children: Any) -> 
     pids = {pid for _, pid in results}
     assert os.getpid() not in pids
     assert len(pids) <= 2
+
+
+async def test_middleware_wraps_runs_in_the_child(children: Any) -> None:
+    job = await look.aenqueue()
+    await work(children)
+    assert (await job.await_result(1))[-1] == f"{look.name} 1"
 
 
 async def test_a_child_that_dies_is_a_failure_of_its_job_and_another_takes_its_place(children: Any) -> None:

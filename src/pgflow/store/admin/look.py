@@ -141,7 +141,7 @@ def dead_letter(job_id: str) -> Statement[DeadLetter | None]:
 
 
 def dead_groups(*, queue: str | None = None, limit: int = 100) -> Statement[list[DeadGroup]]:
-    """Group the newest 20,000 open dead letters by reason, task and error, the most frequent first."""
+    """Group the newest 10,000 open dead letters by reason, task and error, the most frequent first."""
     return Statement(DEAD_GROUPS, {"queue": queue, "most": limit}, _each(DeadGroup))
 
 
