@@ -50,7 +50,7 @@ class App:
         self.name = check_name("app", name)
         self._given = {"database_url": dsn, **settings} if dsn is not None else dict(settings)
         self._tasks: dict[str, Task[..., Any]] = {}
-        self.house = House(self, plugins)
+        self.house = House(self, plugins)  # pyright: ignore[reportArgumentType] - as of the door
         self._pool: Pool | None = None
         self._reads: Pool | None = None
         self._lock = threading.RLock()

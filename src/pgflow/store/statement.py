@@ -46,10 +46,10 @@ def load(
     *,
     repeatable: bool = True,
     looks_twice: bool = False,
-    package: str = __package__,
+    package: str | None = __package__,
 ) -> Query:
-    """Load sql/`name`.sql of a package without its comments."""
-    text = files(package).joinpath("sql", f"{name}.sql").read_text("utf-8")
+    """Load sql/`name`.sql of a package, the store's where none is named, without its comments."""
+    text = files(package or __package__).joinpath("sql", f"{name}.sql").read_text("utf-8")
     body = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--"))
     return Query(name, body, settings or {}, repeatable, looks_twice)
 

@@ -29,7 +29,7 @@ class Lanes:
         """Call something in a thread; it is carried through where the client goes away meanwhile."""
         with anyio.CancelScope(shield=True):
             answer = await anyio.to_thread.run_sync(call, limiter=self._limiter(lane))
-        return answer  # noqa: RET504 - a return within the scope hides from type checkers that it always comes
+        return answer  # noqa: RET504  # pyright: ignore[reportReturnType] - it always comes
 
     def _limiter(self, lane: str) -> anyio.CapacityLimiter:
         limiters = self._limiters.get({})

@@ -110,8 +110,8 @@ def every(
 
 def schedules_of(given: object) -> tuple[Schedule, ...]:
     """Return what was declared as a tuple, each checked. Raises `ArgumentError`."""
-    found = tuple(given) if isinstance(given, list | tuple) else (given,)
-    for each in found:
+    found: list[Schedule] = []
+    for each in given if isinstance(given, list | tuple) else (given,):
         if not isinstance(each, Schedule):
             msg = f"{each!r} is no schedule: use cron(…) or every(…), or a list of them"
             raise ArgumentError(msg)
@@ -120,7 +120,8 @@ def schedules_of(given: object) -> tuple[Schedule, ...]:
         except ArgumentError as error:
             msg = f"{each!r}: {error}"
             raise ArgumentError(msg) from None
-    return found
+        found.append(each)
+    return tuple(found)
 
 
 def check_schedule_name(what: str, value: object) -> None:

@@ -50,7 +50,8 @@ class RetryPolicies:
 
         seconds = Annotated[float, Field(strict=True, ge=0, le=MOST_SECONDS)]
         span = Annotated[timedelta, Field(strict=True, ge=timedelta(0), le=timedelta(seconds=MOST_SECONDS))]
-        return {"retry_for": dict[type[BaseException], Callable[..., Any] | span | seconds]}
+        kinds: Any = span | seconds
+        return {"retry_for": dict[type[BaseException], kinds | Callable[..., Any]]}
 
     @hookimpl
     def pgflow_task_registered(self, task: Any) -> None:
@@ -106,7 +107,7 @@ class RetryPolicies:
 
 def _policy(given: Any) -> Policy:
     if callable(given):
-        policy: Policy = given
+        policy: Any = given
         return policy
     return Fixed(given.total_seconds() if isinstance(given, timedelta) else given)
 

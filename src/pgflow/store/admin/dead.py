@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -68,20 +67,19 @@ def dead_listing(run: Run, wanted: DeadFilter) -> DeadPage:
     jobs = replace(wanted.jobs, state=State.DEAD)
     before: Place = wanted.before or ("infinity", look.LAST_ID)
     found: list[DeadJob] = []
-    looked, chunk, until = 0, jobs.limit + 1, time.monotonic() + look.LOOKED_AT_SECONDS
+    effort = look.Effort(jobs.limit + 1)
     while True:
+        chunk = effort.chunk
         letters = run(_letters(wanted, before, chunk))
         found += _described(run, [letter for letter in letters if letter[-1]], jobs)
-        looked += len(letters)
         if len(found) > jobs.limit:
             page = found[: jobs.limit]
             return DeadPage(page, page[-1].place)
         if len(letters) < chunk:
             return DeadPage(found, None)
         before = letters[-1][1], letters[-1][0]
-        if looked >= look.LOOKED_AT_ROWS or time.monotonic() >= until:
+        if effort.is_spent(len(letters)):
             return DeadPage(found, before, complete=False)
-        chunk = min(2 * chunk, look.MOST_IN_A_CHUNK)
 
 
 def _described(run: Run, letters: Rows, jobs: JobFilter) -> list[DeadJob]:
@@ -94,7 +92,7 @@ def _described(run: Run, letters: Rows, jobs: JobFilter) -> list[DeadJob]:
 def _letters(wanted: DeadFilter, before: Place, most: int) -> Statement[Rows]:
     params: dict[str, Any] = {
         "queue": wanted.jobs.queue, "task": wanted.jobs.task, "error_code": wanted.jobs.error_code,
-        "text": wanted.jobs.text, "reason_code": wanted.reason_code, "fingerprint": wanted.fingerprint, "open_only": wanted.open_only,
-        "dead_at": before[0], "job_id": before[1], "most": most,
+        "text": wanted.jobs.text, "reason_code": wanted.reason_code, "fingerprint": wanted.fingerprint,
+        "open_only": wanted.open_only, "dead_at": before[0], "job_id": before[1], "most": most,
     }  # fmt: skip
     return Statement(LETTERS, params, all_rows)

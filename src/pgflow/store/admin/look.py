@@ -28,6 +28,7 @@ T = TypeVar("T")
 LOOKED_AT_ROWS: Final = 20_000
 LOOKED_AT_SECONDS: Final = 0.15
 MOST_IN_A_CHUNK: Final = 500  # where all of them run, finding each in its lease takes 0.3 s
+LEAST_IN_A_CHUNK: Final = 20
 LAST_ID: Final = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 ID_SLACK: Final = timedelta(seconds=61)  # an id may be 60 s off the database's clock
 EVERYTHING: Final = JobFilter()
@@ -39,7 +40,8 @@ ENDING: Final = load("admin/ending", looks_twice=True)
 DEAD_LETTERS: Final = load("admin/dead_letters")
 DEAD_LETTER: Final = load("admin/dead_letter")
 DEAD_GROUPS: Final = load("admin/dead_groups")
-QUEUES: Final = load("admin/queues")
+# with 80,000 entries in ten queues, sorting each queue's took 10 ms where the index gives them in 2
+QUEUES: Final = load("admin/queues", {"enable_sort": "off"})
 LIMITS: Final = load("limited/limits")
 WORKERS: Final = load("admin/workers")
 DECISIONS: Final = load("admin/decisions")
@@ -55,6 +57,25 @@ NEWEST_OF: Final = {
     State.RUNNING: load("admin/newest_leased"),
     State.DEAD: load("admin/newest_dead"),
 }
+
+
+class Effort:
+    """What a search may still do: look at 20,000 rows or for 150 ms, in chunks that double while there is time left."""
+
+    def __init__(self, chunk: int) -> None:
+        self.chunk = chunk
+        self._looked = 0
+        self._begun = time.monotonic()
+        self._until = self._begun + LOOKED_AT_SECONDS
+
+    def is_spent(self, looked: int) -> bool:
+        """Count what a chunk looked at, and make the next one as long as should fit in what is left."""
+        now = time.monotonic()
+        left, took = self._until - now, max(now - self._begun, 1e-6)
+        self._looked, self._begun = self._looked + looked, now
+        fitting = max(int(self.chunk * left / took), LEAST_IN_A_CHUNK)
+        self.chunk = min(fitting, 2 * self.chunk, MOST_IN_A_CHUNK)
+        return self._looked >= LOOKED_AT_ROWS or left <= 0
 
 
 def describe(job_ids: Sequence[str], wanted: JobFilter = EVERYTHING) -> Statement[list[JobRow]]:
@@ -86,22 +107,21 @@ def listing(run: Run, wanted: JobFilter = EVERYTHING) -> Page[JobRow]:
     source = _source(run, wanted)
     before, after = _bounds(wanted)
     found: list[JobRow] = []
-    looked, chunk, until = 0, wanted.limit + 1, time.monotonic() + LOOKED_AT_SECONDS
+    effort = Effort(wanted.limit + 1)
     while True:
+        chunk = effort.chunk
         ids = run(_ids(source, before, after, chunk, wanted))
         worth = [job_id for job_id, is_worth in ids if is_worth]
         some = run(describe(worth, wanted)) if worth else []
         found.extend(some)
-        looked += len(ids)
         if len(found) > wanted.limit:
             page = found[: wanted.limit]
             return Page(page, page[-1].id)
         if len(ids) < chunk:
             return Page(found, None)
         before = ids[-1][0]
-        if looked >= LOOKED_AT_ROWS or time.monotonic() >= until:
+        if effort.is_spent(len(ids)):
             return Page(found, before, complete=False)
-        chunk = min(2 * chunk, MOST_IN_A_CHUNK)
 
 
 def attempts(job_id: str) -> Statement[list[Attempt]]:

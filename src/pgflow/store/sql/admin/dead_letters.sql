@@ -1,4 +1,5 @@
 -- Dead letters, newest first, keyset paged by (dead_at, job_id).
+-- Sorted by the columns, as in newest_dead.sql.
 select d.job_id::text, d.dead_at, attempt, queue, task, reason_code, error_code, error_message, replayed_as::text,
   discarded_at
 from pgflow.dead_letters as d

@@ -1,4 +1,5 @@
 -- Ids of dead jobs, newest first, within two bounds, and whether each is worth a closer look: what its letter tells.
+-- Sorted by the column: by job_id alone, which is the text above, the whole table would be read and sorted.
 select d.job_id::text,
   (%(queue)s::text is null or queue = %(queue)s) and (%(task)s::text is null or task = %(task)s)
   and (%(error_code)s::text is null or error_code = %(error_code)s)

@@ -1,4 +1,5 @@
 -- Dead letters, newest first, keyset paged, and whether each is worth a closer look; alike is as in dead_groups.sql.
+-- Sorted by the columns, as in newest_dead.sql.
 select d.job_id::text, d.dead_at, reason_code, replayed_as::text, discarded_at,
   (%(queue)s::text is null or queue = %(queue)s) and (%(task)s::text is null or task = %(task)s)
   and (%(reason_code)s::text is null or reason_code = %(reason_code)s)
