@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from pgflow import Fixed, JobError, OutcomeKind, Retry, TaskDefinitionError, hookimpl
 from pgflow.plugins.retry.budget import Budget
@@ -107,8 +107,7 @@ class RetryPolicies:
 
 def _policy(given: Any) -> Policy:
     if callable(given):
-        policy: Any = given
-        return policy
+        return cast("Policy", given)
     return Fixed(given.total_seconds() if isinstance(given, timedelta) else given)
 
 
