@@ -107,7 +107,7 @@ class Limits:
         """Hear that jobs of these queues ended here; gives those whose rest that ends."""
         if not self._eases:
             return []
-        mine = [queue for queue in queues if queue in self._eases]
+        mine = [queue for queue in set(queues) if queue in self._eases]
         for queue in mine:
             self._eases[queue] += 1
         return self._end([queue for queue in mine if queue in self._rests and self._rests[queue].in_flight])

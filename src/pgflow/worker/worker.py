@@ -133,7 +133,7 @@ class Worker:
 
     def _after_flush(self, outcomes: list[Outcome], dropped: set[tuple[str, int]]) -> None:
         self.floor.ended(outcomes)
-        self.claimer.eased({o.job.queue for o in outcomes})
+        self.claimer.eased(o.job.queue for o in outcomes)
         if self._tells:
             stored = [o for o in outcomes if (o.job.job_id, o.job.attempt) not in dropped] if dropped else outcomes
             self._crew.hooks.attempts_finished(self._crew.info, stored)
