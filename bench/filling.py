@@ -21,7 +21,7 @@ TABLES: Final = "jobs, attempts, ready, scheduled, leases, workers, dead_letters
 
 
 def fill(dsn: str, jobs: int = 2_000_000) -> None:
-    """Fill a migrated, empty database: 10 queues, 20 tasks, 40 workers, five days; 2,000,000 jobs take three minutes."""
+    """Fill a migrated, empty database: 10 queues, 20 tasks, 40 workers, five days; two million take three minutes."""
     _make_buckets(dsn)
     params = {"jobs": jobs, "days": DAYS, "decisions": jobs // JOBS_A_DECISION}
     with psycopg.connect(dsn) as conn:

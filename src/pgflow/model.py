@@ -210,6 +210,7 @@ class JobRow:
     dataset: str
     timeout: float | None = None
     keep_result: bool = False
+    unique_key: str | None = None
 
 
 def check_name(what: str, value: object) -> str:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
+import socket
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 from cli_runs import stopped, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     import psycopg
     from cli_runs import Command
@@ -81,3 +84,39 @@ def test_a_job_is_told_and_explained(pgflow: Command, until_state: Callable[[str
     assert job_id == pgflow.json("explain", job_id)["job_id"]
     assert "cli_tasks.fail_later" in pgflow("explain", job_id).stdout
     assert "no job" in pgflow.refused("job", "019ab6d5-0c5e-7cc0-8a3f-3d2f6f1f9b10", code=1)
+
+
+def test_the_curl_lines_of_the_readme_are_answered_by_a_demo_that_stays_up(pgflow: Command) -> None:
+    text = (Path(__file__).parents[2] / "README.md").read_text("utf-8").replace("\\\n", " ")
+    lines = [shlex.split(line) for line in text.splitlines() if line.startswith("curl ")]
+    assert len(lines) >= 5
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    pgflow.start("demo", "--serve", "--jobs", "20", PGFLOW_ADMIN_ADDR=address)
+    with httpx.Client(base_url=f"http://{address}", timeout=10) as client:
+        until(lambda: _answers(client))
+        said = [_asked(client, line) for line in lines]
+    assert said[0] == {"status": "ok"}
+    assert len(said[1]["items"]) == 5
+    assert said[2]["items"][0]["reason_code"] == "NON_RETRYABLE"
+    assert said[3]["items"][0]["queue"] == "demo"
+    assert said[4].keys() == {"job_id"}
+
+
+def _answers(client: httpx.Client) -> bool:
+    try:
+        return client.get("/health").is_success and len(client.get("/jobs?limit=25").json()["items"]) > 22
+    except httpx.HTTPError:
+        return False
+
+
+def _asked(client: httpx.Client, line: list[str]) -> Any:
+    target = next(word for word in line if word.startswith("localhost:3003"))
+    path = target.removeprefix("localhost:3003")
+    if "-d" in line:
+        header = line[line.index("-H") + 1].split(": ")
+        answer = client.post(path, content=line[line.index("-d") + 1], headers=[(header[0], header[1])])
+    else:
+        answer = client.get(path)
+    assert answer.is_success, (path, answer.text)
+    return answer.json()

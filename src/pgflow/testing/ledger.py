@@ -96,6 +96,7 @@ class Entry:
             error_code=last.error_code if last else None, error_message=last.error_message if last else None,
             reason_code=self.reason_code, replay_of=job.replay_of, root_id=job.root_id, parent_id=job.parent_id,
             headers=job.headers, dataset=WORKER, timeout=job.timeout, keep_result=job.keep_result,
+            unique_key=job.unique_key,
         )  # fmt: skip
 
 

@@ -80,6 +80,7 @@ class JobDetail(JobItem):
     headers: dict[str, Any]
     timeout: float | None
     keep_result: bool
+    unique_key: str | None
     attempts: list[AttemptItem]
 
 
@@ -100,6 +101,7 @@ def detail(app: Any, row: JobRow, attempts: list[Attempt]) -> JobDetail:
         headers=redacted(dict(row.headers or {}), sensitive),
         timeout=row.timeout,
         keep_result=row.keep_result,
+        unique_key=row.unique_key,
         attempts=[attempt_item(attempt, sensitive) for attempt in attempts],
     )
 

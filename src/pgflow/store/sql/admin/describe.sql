@@ -21,7 +21,7 @@ select j.id::text, s.state, j.queue, j.task,
   j.priority, j.max_attempts, s.attempt, s.spent, j.created_at, j.run_at, s.next_run_at, j.expires_at, s.finished_at,
   s.worker_id, s.error_code, s.error_message, d.reason_code, j.replay_of::text, j.root_id::text, j.parent_id::text,
   case when %(payloads)s then j.headers end,
-  regexp_replace(j.bucket::regclass::text, '^.*jobs_', ''), j.timeout, j.keep_result
+  regexp_replace(j.bucket::regclass::text, '^.*jobs_', ''), j.timeout, j.keep_result, j.unique_key
 from worth as j
 join pgflow.job_state as s on s.id = j.id
 left join pgflow.dead_letters as d on d.job_id = j.id
