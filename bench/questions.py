@@ -86,7 +86,7 @@ def _lists_of_letters(client: httpx.Client) -> Iterator[Question]:
 
 def _of_single_jobs(client: httpx.Client, root: str) -> Iterator[Question]:
     for state in ("succeeded", "dead", "queued", "running"):
-        job_id = client.get("jobs", params={"state": state, "limit": 1}).json()["items"][0]["id"]
+        job_id = _newest(client, state)
         for part in ONE_JOB:
             yield Question(f"/jobs/{{job_id}}{part}", f"jobs/{job_id}{part}", f"/jobs/{{{state}}}{part}")
     yield Question("/jobs/{job_id}/lineage", f"jobs/{root}/lineage", "/jobs/{of 1,500}/lineage")
@@ -108,6 +108,13 @@ def _of_the_house() -> Iterator[Question]:
     yield _to("/stats", window="24h", step="60s", queue="queue-3")
     for path in ("/health", "/health/live", "/openapi.json", "/ui/"):
         yield _to(path)
+
+
+def _newest(client: httpx.Client, state: str) -> str:
+    told = client.get("jobs", params={"state": state, "limit": 1}).json()
+    while not told["items"]:
+        told = client.get("jobs", params={"state": state, "limit": 1, "cursor": told["next_cursor"]}).json()
+    return str(told["items"][0]["id"])
 
 
 def _far(client: httpx.Client, path: str, **params: Any) -> Question:

@@ -29,6 +29,7 @@ LOOKED_AT_ROWS: Final = 20_000
 LOOKED_AT_SECONDS: Final = 0.15
 MOST_IN_A_CHUNK: Final = 500  # where all of them run, finding each in its lease takes 0.3 s
 LEAST_IN_A_CHUNK: Final = 20
+SORTED_ROWS: Final = 100_000  # the newest of so many entries are found in 20 ms
 LAST_ID: Final = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 ID_SLACK: Final = timedelta(seconds=61)  # an id may be 60 s off the database's clock
 EVERYTHING: Final = JobFilter()
@@ -226,8 +227,8 @@ def only(rows: Sequence[T], job_id: str) -> T:
 
 def _source(run: Run, wanted: JobFilter) -> Query:
     if wanted.state is State.QUEUED:
-        # where ready is long most of the newest jobs are in it, so they are found by walking those
-        long = run(Statement(READY_IS_LONG, {"queue": wanted.queue, "bound": LOOKED_AT_ROWS}, lambda rows: rows[0][0]))
+        # where ready is longer most of the newest jobs are in it, so they are found by walking those
+        long = run(Statement(READY_IS_LONG, {"queue": wanted.queue, "bound": SORTED_ROWS}, lambda rows: rows[0][0]))
         return NEWEST if long else NEWEST_READY
     return NEWEST if wanted.state is None else NEWEST_OF.get(wanted.state, NEWEST)
 
