@@ -123,6 +123,7 @@ def test_a_search_that_finds_nothing_stops_at_its_bound_and_says_how_far_it_came
     found = page(pool, text="nowhere", limit=4)
     assert (found.items, found.complete) == ([], False)
     assert found.next in made[1:21]
+    monkeypatch.setattr(look, "SORTED_ROWS", 10)
     assert listed(pool, state=State.QUEUED, limit=5) == made[:-6:-1]  # a long ready is read by its newest jobs
 
 

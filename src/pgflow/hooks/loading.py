@@ -30,19 +30,8 @@ class Found:
     name: str
     entry: EntryPoint | None = None
     given: object | None = None
-
-    @property
-    def version(self) -> str | None:
-        """The version of its distribution, or what the plugin itself says."""
-        if self.entry is not None and self.entry.dist is not None:
-            return self.entry.dist.version
-        said = getattr(self.given, "version", None)
-        return said if isinstance(said, str) else None
-
-    @property
-    def distribution(self) -> str | None:
-        """The name of its distribution; None for one that was given to the app."""
-        return self.entry.dist.name if self.entry is not None and self.entry.dist is not None else None
+    version: str | None = None
+    distribution: str | None = None
 
     def make(self) -> object:
         """Give the plugin: an instance where the entry point names a class. Raises whatever its import raises."""
@@ -79,7 +68,7 @@ class Plugins:
     def _registered(self, found: Found) -> PluginInfo:
         try:
             plugin = found.make()
-            hooks = tuple(self._checked(found.name, plugin))
+            hooks = _hooks_of(found.name, plugin)
             self.manager.register(plugin, found.name)
         except SettingsError:
             raise
@@ -93,26 +82,40 @@ class Plugins:
             return PluginInfo(found.name, found.version, found.distribution, "quarantined", why=why)
         return PluginInfo(found.name, found.version, found.distribution, "on", hooks)
 
-    def _checked(self, name: str, plugin: object) -> Iterator[str]:
-        for attribute in dir(plugin):
-            if self.manager.parse_hookimpl_opts(plugin, attribute) is None:
-                continue
-            if attribute not in POLICIES:
-                msg = f"{name} implements {attribute}, which is no hook of this pgflow: see `pgflow plugins --hooks`"
-                raise PluginError(msg)
-            function = inspect.unwrap(getattr(plugin, attribute))
-            if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-                msg = (
-                    f"{name} implements {attribute} as an async function: hooks are plain functions; "
-                    "return what awaits, or enqueue a job"
-                )
-                raise PluginError(msg)
-            yield attribute
+
+def _hooks_of(name: str, plugin: object) -> tuple[str, ...]:
+    # what a class implements is looked at once a process: it takes milliseconds
+    try:
+        return _checked(type(plugin)) if not inspect.ismodule(plugin) else tuple(_checked_one_by_one(plugin))
+    except PluginError as error:
+        msg = f"{name} {error}"
+        raise PluginError(msg) from None
+
+
+@cache
+def _checked(kind: Any) -> tuple[str, ...]:
+    return tuple(_checked_one_by_one(kind))
+
+
+def _checked_one_by_one(plugin: object) -> Iterator[str]:
+    manager = pluggy.PluginManager(GROUP)
+    for attribute in dir(plugin):
+        if attribute.startswith("__") or manager.parse_hookimpl_opts(plugin, attribute) is None:
+            continue
+        if attribute not in POLICIES:
+            msg = f"implements {attribute}, which is no hook of this pgflow: see `pgflow plugins --hooks`"
+            raise PluginError(msg)
+        function = inspect.unwrap(getattr(plugin, attribute))
+        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+            remedy = "hooks are plain ones: return what awaits, or enqueue a job"
+            msg = f"implements {attribute} as an async function; {remedy}"
+            raise PluginError(msg)
+        yield attribute
 
 
 def installed(given: Sequence[object]) -> list[Found]:
     """List the plugins of the installed distributions and those given to the app, which take a namesake's place."""
-    own = [Found(name_of(plugin), given=plugin) for plugin in given]
+    own = [Found(name_of(plugin), given=plugin, version=_text(getattr(plugin, "version", None))) for plugin in given]
     taken = {found.name for found in own} | {_value_of(plugin) for plugin in given}
     names = [found.name for found in own]
     for name in names:
@@ -125,8 +128,9 @@ def installed(given: Sequence[object]) -> list[Found]:
 @cache
 def entry_point_plugins() -> tuple[Found, ...]:
     """The plugins that installed distributions name, in the order of their names, each name once."""
-    found = {entry.name: Found(entry.name, entry) for entry in entry_points(group=GROUP)}
-    return tuple(found[name] for name in sorted(found))
+    found = {entry.name: entry for entry in entry_points(group=GROUP)}
+    abouts = {id(entry.dist): (entry.dist.version, entry.dist.name) for entry in found.values() if entry.dist}
+    return tuple(Found(name, found[name], None, *abouts.get(id(found[name].dist), ())) for name in sorted(found))
 
 
 def option_types(given: Sequence[object]) -> Mapping[str, Any]:
@@ -163,6 +167,10 @@ def name_of(plugin: object) -> str:
 def _tell_once(name: str, why: str) -> None:
     # a command loads plugins for their commands, and again for the app it opens
     logger.error("plugin %s is left out: %s; see `pgflow plugins`", name, why)
+
+
+def _text(said: object) -> str | None:
+    return said if isinstance(said, str) else None
 
 
 def _value_of(plugin: object) -> str:
