@@ -86,7 +86,8 @@ class Plugins:
 def _hooks_of(name: str, plugin: object) -> tuple[str, ...]:
     # what a class implements is looked at once a process: it takes milliseconds
     try:
-        return _checked(type(plugin)) if not inspect.ismodule(plugin) else tuple(_checked_one_by_one(plugin))
+        kind: Any = type(plugin)
+        return _checked(kind) if not inspect.ismodule(plugin) else tuple(_checked_one_by_one(plugin))
     except PluginError as error:
         msg = f"{name} {error}"
         raise PluginError(msg) from None

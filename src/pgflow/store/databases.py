@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pgflow.store.migrate import Migration
 
 EMPTY: Final = "template1"
+KNOWS_STRATEGY: Final = 150_000
 TEMPLATE_LOCK: Final = 0x7067_7465  # "pgte"
 
 
@@ -53,8 +54,21 @@ def clone(server: str, source: str = EMPTY) -> str:
     """
     name = f"pgflow_test_{uuid.uuid4().hex}"
     with _connected(server) as conn:
-        conn.execute(_write("create database {} template {}", name, source))
+        # copied as files, which takes a third of the time of copying through the log
+        how = " strategy file_copy" if conn.info.server_version >= KNOWS_STRATEGY else ""
+        conn.execute(_write("create database {} template {}" + how, name, source))
     return make_conninfo(server, dbname=name)
+
+
+def hasten(server: str) -> None:
+    """Have a server of the tests' own forget in a crash of the machine what it need not keep: no waiting for disks.
+
+    With them a database took 1.5 s to make and drop on a busy machine, without 0.05.
+    """
+    with _connected(server) as conn:
+        for change in ("alter system set fsync = off", "alter system set full_page_writes = off"):
+            conn.execute(change)
+        conn.execute("select pg_reload_conf()")
 
 
 def drop(server: str, address: str) -> None:
@@ -89,7 +103,7 @@ def _connected(server: str) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
         raise SettingsError(msg) from None
 
 
-def _write(text: str, *names: str) -> sql.Composed:
+def _write(text: Any, *names: str) -> sql.Composed:
     return sql.SQL(text).format(*map(sql.Identifier, names))
 
 

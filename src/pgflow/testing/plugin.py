@@ -28,12 +28,14 @@ def pgflow_server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
     if given:
         yield given
         return
-    from pgflow.store.embedded import acquire  # noqa: PLC0415 - only where a test asks for it
+    from pgflow.store import databases  # noqa: PLC0415 - only where a test asks for it
+    from pgflow.store.embedded import acquire  # noqa: PLC0415 - the same
 
     base = tmp_path_factory.getbasetemp()
     # the workers of pytest-xdist have directories of their own in one that they share
     shared = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
     with acquire(shared / "pgflow-postgres") as server:
+        databases.hasten(server.url)
         yield server.url
 
 
