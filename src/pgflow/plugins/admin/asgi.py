@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("pgflow.admin")
 
+OWN: Final = "admin"
 METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -53,11 +54,11 @@ def build(app: Any, settings: AdminSettings, *, address: Address | None = None) 
     allowed = settings.allowed_hosts
     hosts = Hosts.mounted(allowed) if address is None else Hosts.served(address.host, allowed)
     listed: list[Endpoint] = []
-    groups: list[tuple[str, Iterable[Any]]] = [("admin", (*site.endpoints(listed), *api.endpoints()))]
+    groups: list[tuple[str, Iterable[Any]]] = [(OWN, (*site.endpoints(listed), *api.endpoints()))]
     groups += [(name, extras.endpoints) for name, extras in app.hooks.admin_routes(app)]
     for plugin, endpoints in groups:
         for endpoint in endpoints:
-            why = _unfit(endpoint, listed)
+            why = _unfit(endpoint, listed) or (plugin != OWN and _undescribed(endpoint))
             if why:
                 named = f"{endpoint.method} {endpoint.path}" if isinstance(endpoint, Endpoint) else repr(endpoint)
                 logger.warning("plugin %s: %s is left out of the admin: %s", plugin, named, why)
@@ -75,11 +76,11 @@ def _unfit(endpoint: object, listed: Iterable[Endpoint]) -> str | None:
     for other in listed:
         if (other.method, shape(other.path)) == key or other.name == endpoint.name:
             return f"there is {other.name}, {other.method} {other.path}, already"
-    return _undescribed(endpoint)
+    return None
 
 
 def _undescribed(endpoint: Endpoint) -> str | None:
-    # models that lack a type would fail each request, and the description of all endpoints with it
+    # a stranger's models that lack a type would fail each request, and the description of all endpoints with it
     for what, model in (("query", endpoint.query), ("body", endpoint.body), ("response", endpoint.response)):
         if model is None:
             continue
