@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import TypeAdapter
@@ -81,11 +82,14 @@ def _unfit(endpoint: object, listed: Iterable[Endpoint]) -> str | None:
 
 def _undescribed(endpoint: Endpoint) -> str | None:
     # a stranger's models that lack a type would fail each request, and the description of all endpoints with it
-    for what, model in (("query", endpoint.query), ("body", endpoint.body), ("response", endpoint.response)):
-        if model is None:
-            continue
-        try:
-            TypeAdapter(model).json_schema()
-        except Exception as error:  # noqa: BLE001 - whatever a model of a stranger's raises
-            return f"its {what} cannot be described: {type(error).__name__}: {' '.join(str(error).split())}"
+    models = (("query", endpoint.query), ("body", endpoint.body), ("response", endpoint.response))
+    return next((f"its {what} {why}" for what, model in models if model is not None and (why := _lacks(model))), None)
+
+
+@cache
+def _lacks(model: Any) -> str | None:
+    try:
+        TypeAdapter(model).json_schema()
+    except Exception as error:  # noqa: BLE001 - whatever a model of a stranger's raises
+        return f"cannot be described: {type(error).__name__}: {' '.join(str(error).split())}"
     return None
