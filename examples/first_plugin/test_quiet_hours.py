@@ -1,10 +1,15 @@
-"""Tests on a real database of each test's own: `plugin_app` comes with pgflow."""
+"""Tests of the hours, and of the hooks on a real database: `plugin_app` comes with pgflow."""
 
 import pytest
-from quiet_hours import Quiet
+from quiet_hours import Quiet, QuietSettings
 
 from pgflow import JobRejected
 from pgflow.testing import assert_hook_called, drain
+
+
+def test_a_night_reaches_over_midnight():
+    night = QuietSettings.read(first_hour=21, last_hour=7)
+    assert [hour for hour in range(24) if night.covers(hour)] == [0, 1, 2, 3, 4, 5, 6, 21, 22, 23]
 
 
 def test_at_night_nobody_is_called(plugin_app, monkeypatch):

@@ -5,8 +5,9 @@ from pgflow import App, JobRejected
 app = App("phone")
 
 
-@app.task(queue="calls")
-def ring(number: str) -> None: ...
+@app.task(queue="calls", max_attempts=1)
+def ring(number: str) -> None:
+    raise ConnectionError("nobody answers")
 
 
 if __name__ == "__main__":
