@@ -65,8 +65,9 @@ def demo(session: nox.Session) -> None:
 @nox.session
 def contrib(session: nox.Session) -> None:
     """Each plugin of contrib/, installed as a stranger would install it, and its own tests."""
-    session.install("-e.[embedded]", "pytest", "httpx")
+    session.install("-e.[embedded]", "httpx", "mypy", "pytest")
     session.install("-e", "contrib/pgflow-webhook")
+    session.run("mypy", "--strict", "contrib/pgflow-webhook/src")
     session.run("python", "-m", "pytest", "-q", "contrib/pgflow-webhook", "-c", "contrib/pgflow-webhook/pyproject.toml")
 
 

@@ -148,9 +148,10 @@ class App:
         self, *, queues: Sequence[str] | None = None, burst: bool = False, until_settled: bool = False
     ) -> Worker:
         """Make a worker of this app's tasks, to be run once with `await worker.run()`."""
+        hooks = self.hooks  # plugins may declare tasks, whose queues count
         chosen = queues or self.settings.queue or self.queues
         options = WorkerOptions.of(self.settings, chosen, burst=burst, until_settled=until_settled)
-        return Worker(self.pool, self._tasks, options, self, self.hooks)
+        return Worker(self.pool, self._tasks, options, self, hooks)
 
     def admin_asgi(self) -> Callable[..., Any]:
         """Give the admin as an ASGI app, to be served or mounted. Raises `PluginError` where it is switched off."""

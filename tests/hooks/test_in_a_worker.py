@@ -317,3 +317,17 @@ async def test_a_failure_in_maintenance_leaves_the_others_their_turn(app_with: C
     async with working(app):
         await until(lambda: len(tidied) > 1)
     assert app.hooks.errors["broken", "pgflow_maintenance"] >= 1
+
+
+async def test_a_worker_takes_the_queues_of_tasks_that_plugins_declare(app_with: Callable[..., App]) -> None:
+    class Declares:
+        @hookimpl
+        def pgflow_configure(self, app: App) -> None:
+            @app.task(queue="of-a-plugin")
+            async def tidy() -> None: ...
+
+    app = app_with(Declares())
+    async with working(app):
+        [name] = app.tasks
+        row = await until_final(app.enqueue(name))
+    assert (row.state, row.queue) == ("succeeded", "of-a-plugin")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractAsyncContextManager
 
-    from pgflow import Outcome
+    from pgflow import LostJob, Outcome
     from pgflow_webhook.outbox import Outbox
     from pgflow_webhook.settings import WebhookSettings
 
@@ -35,6 +35,7 @@ class Webhook:
         from pgflow_webhook.settings import WebhookSettings
 
         self.settings = WebhookSettings.read(**self._given)
+        self.settings.check()
         declare(app, self.settings)
 
     @hookimpl
@@ -47,9 +48,9 @@ class Webhook:
         """Run the outbox beside a worker: hooks may not wait for the database, the outbox may."""
         from pgflow_webhook.outbox import Outbox
 
-        if role != "worker":
+        if role != "worker" or self.settings is None:
             return None
-        self._outbox = Outbox(app)
+        self._outbox = Outbox(app, self.settings)
         return self._outbox.running()
 
     @hookimpl
@@ -57,6 +58,19 @@ class Webhook:
         """Put what has ended into the outbox."""
         if self._outbox is not None:
             self._outbox.put(attempts)
+
+    @hookimpl
+    def pgflow_jobs_lost(self, jobs: Sequence[LostJob]) -> None:
+        """Put what a crash has ended into the outbox."""
+        if self._outbox is not None:
+            self._outbox.put_lost(jobs)
+
+    @hookimpl
+    def pgflow_maintenance(self, run: Any) -> None:
+        """Tell of deaths that nobody was told of."""
+        from pgflow_webhook.telling import catch_up
+
+        catch_up(run)
 
     @hookimpl
     def pgflow_admin_routes(self) -> AdminExtras:

@@ -41,7 +41,8 @@ def add(
     dsn: Dsn = None,
 ) -> None:
     """Store a webhook, in the place of one of its name."""
-    from pgflow_webhook.subscriptions import EVENTS, new_secret, put
+    from pgflow_webhook.signing import new_secret
+    from pgflow_webhook.subscriptions import EVENTS, put
 
     secrets = secret or [new_secret()]
     with opened(app, dsn) as house:
@@ -64,8 +65,12 @@ def remove(name: Name, app: App = None, dsn: Dsn = None) -> None:
 @webhooks.command("test")
 def send_test(name: Name, app: App = None, dsn: Dsn = None) -> None:
     """Enqueue a test delivery; a worker with this plugin sends it."""
-    from pgflow_webhook.delivery import TASK
+    from pgflow import ArgumentError
+    from pgflow_webhook.delivery import test_event
+    from pgflow_webhook.subscriptions import named
 
     with opened(app, dsn) as house:
-        _ = house.hooks
-        say(house.enqueue(TASK, [name, {"event": "test", "queue": "-", "task": None}]).id)
+        if house.db.run(named(name)) is None:
+            msg = f"there is no webhook {name}: `pgflow webhooks list` lists them"
+            raise ArgumentError(msg)
+        say(test_event(house, name))

@@ -8,8 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pgflow import ArgumentError, Panel
 from pgflow.admin import Answer, Call, Endpoint, Problem
-from pgflow_webhook.delivery import TASK
-from pgflow_webhook.subscriptions import EVENTS, listing, named, new_secret, put, remove
+from pgflow_webhook.delivery import test_event
+from pgflow_webhook.signing import new_secret
+from pgflow_webhook.subscriptions import EVENTS, listing, named, put, remove
 
 
 class NewSubscription(BaseModel):
@@ -20,7 +21,7 @@ class NewSubscription(BaseModel):
     name: str = Field(min_length=1, max_length=128)
     url: str = Field(min_length=8, max_length=2_000)
     secrets: list[str] = Field(default_factory=list, max_length=5)
-    events: list[Literal["succeeded", "dead", "cancelled", "expired"]] = Field(default_factory=lambda: list(EVENTS))
+    events: list[Literal["succeeded", "dead", "cancelled", "expired"]] = Field(default=list(EVENTS), min_length=1)
     queue: str | None = None
     task: str | None = None
 
@@ -61,8 +62,7 @@ def test_webhook(call: Call) -> dict[str, object]:
     name = call.path["name"]
     if call.app.db.run(named(name)) is None:
         raise _unknown(name)
-    job = call.app.enqueue(TASK, [name, {"event": "test", "queue": "-", "task": None}])
-    return {"job_id": job.id}
+    return {"job_id": test_event(call.app, name)}
 
 
 def _unknown(name: str) -> Problem:

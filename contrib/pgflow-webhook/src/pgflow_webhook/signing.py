@@ -6,10 +6,16 @@ import base64
 import binascii
 import hashlib
 import hmac
-from typing import TYPE_CHECKING
+import secrets as random
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+PREFIX: Final = "whsec_"
+SHORTEST_BYTES: Final = 24
+LONGEST_BYTES: Final = 64
+SECRETS_ARE: Final = f"use {PREFIX} and the base64 of {SHORTEST_BYTES} to {LONGEST_BYTES} random bytes"
 
 
 def headers(secrets: Iterable[str], delivery_id: str, timestamp: int, body: bytes) -> dict[str, str]:
@@ -23,9 +29,21 @@ def headers(secrets: Iterable[str], delivery_id: str, timestamp: int, body: byte
     }
 
 
-def _key(secret: str) -> bytes:
-    text = secret.removeprefix("whsec_")
+def new_secret() -> str:
+    """Make a secret."""
+    return f"{PREFIX}{base64.b64encode(random.token_bytes(SHORTEST_BYTES)).decode()}"
+
+
+def is_secret(text: str) -> bool:
+    """Say whether a text can be signed with, and is long enough to be worth it."""
     try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        return secret.encode()
+        return text.startswith(PREFIX) and SHORTEST_BYTES <= len(_key(text)) <= LONGEST_BYTES
+    except binascii.Error:
+        return False
+
+
+def _key(secret: str) -> bytes:
+    try:
+        return base64.b64decode(secret.removeprefix(PREFIX), validate=True)
+    except ValueError as error:  # a text that is no ASCII, too
+        raise binascii.Error(str(error)) from None

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-import secrets as random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from pgflow import ArgumentError
 from pgflow.admin import Statement, check_name, first_column, load
+from pgflow_webhook import guard, signing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from pgflow.admin import Run
+    from pgflow_webhook.settings import WebhookSettings
+
 EVENTS: Final = ("succeeded", "dead", "cancelled", "expired")
-SECRET_BYTES: Final = 24
+OF_SETTINGS: Final = "settings"
+MOST_SECRETS: Final = 5
 
 LISTING: Final = load("listing", package=__package__)
 PUT: Final = load("put", package=__package__)
 REMOVE: Final = load("remove", package=__package__)
 SWITCH_OFF: Final = load("switch_off", package=__package__)
 NOTE_FAILURE: Final = load("note_failure", package=__package__)
+CLOCK: Final = load("clock", package=__package__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,7 @@ class Subscription:
 
     name: str
     url: str
-    secrets: tuple[str, ...]
+    secrets: tuple[str, ...] = field(repr=False)
     events: tuple[str, ...]
     queue: str | None
     task: str | None
@@ -38,10 +42,12 @@ class Subscription:
     why_inactive: str | None
     failed_at: datetime | None
     last_error: str | None
+    created_at: datetime
 
-    def wants(self, event: str, queue: str, task: str | None) -> bool:
-        """Say whether it is to be told of the end of such a job."""
-        return self.active and event in self.events and self.queue in (None, queue) and self.task in (None, task)
+    def wants(self, event: Mapping[str, Any]) -> bool:
+        """Say whether it is to be told of this."""
+        is_of_its_jobs = self.queue in (None, event["queue"]) and self.task in (None, event["task"])
+        return self.active and event["event"] in self.events and is_of_its_jobs
 
     def shown(self) -> dict[str, Any]:
         """Give what people may see of it: all but its secrets."""
@@ -66,12 +72,12 @@ def put(
     name: str,
     url: str,
     *,
-    secrets: Sequence[str] = (),
+    secrets: Sequence[str],
     events: Sequence[str] = EVENTS,
     queue: str | None = None,
     task: str | None = None,
 ) -> Statement[list[str]]:
-    """Store a subscription. Raises `ArgumentError` naming what cannot be."""
+    """Store a subscription, switched on. Raises `ArgumentError` naming what cannot be; it shows no secret."""
     check_name("name", name)
     for what, value in (("queue", queue), ("task", task)):
         if value is not None:
@@ -80,19 +86,22 @@ def put(
     if strangers or not events:
         msg = f"events {', '.join(strangers) or 'are missing'}: give some of {', '.join(EVENTS)}"
         raise ArgumentError(msg)
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or len(url) > 2_000:  # noqa: PLR2004
-        msg = "url must be http:// or https:// with a host and without a password, of 2,000 characters at most"
+    guard.place_of(url)
+    if not 0 < len(secrets) <= MOST_SECRETS or not all(map(signing.is_secret, secrets)):
+        msg = f"secrets must be 1 to {MOST_SECRETS}: {signing.SECRETS_ARE}, or leave them out to have one made"
         raise ArgumentError(msg)
     params = {"name": name, "url": url, "secrets": list(secrets), "events": list(events), "queue": queue, "task": task}
     return Statement(PUT, params, first_column)
 
 
-def new_secret() -> str:
-    """Make a secret, in the form of the Standard Webhooks scheme."""
-    import base64
-
-    return f"whsec_{base64.b64encode(random.token_bytes(SECRET_BYTES)).decode()}"
+def keep_set(run: Run, settings: WebhookSettings) -> None:
+    """Store the subscription that the settings ask for, where it is not as they say."""
+    if settings.url is None:
+        return
+    secrets, events = tuple(secret.get_secret_value() for secret in settings.secrets), tuple(settings.events)
+    found = run(named(OF_SETTINGS))
+    if found is None or (found.url, found.secrets, found.events) != (settings.url, secrets, events):
+        run(put(OF_SETTINGS, settings.url, secrets=secrets, events=events))
 
 
 def remove(name: str) -> Statement[bool]:
@@ -108,6 +117,11 @@ def switch_off(name: str, why: str) -> Statement[bool]:
 def note_failure(name: str, error: str | None) -> Statement[bool]:
     """Keep what went wrong last; None says that it went well."""
     return Statement(NOTE_FAILURE, {"name": name, "error": error}, bool)
+
+
+def now() -> Statement[datetime]:
+    """Read the database's clock."""
+    return Statement(CLOCK, {}, lambda rows: rows[0][0])
 
 
 def _read(row: Sequence[Any]) -> Subscription:

@@ -1,0 +1,2 @@
+-- The database's time, by which deliveries are dated.
+select clock_timestamp()
