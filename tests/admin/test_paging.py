@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pgflow.admin import Problem
@@ -51,11 +51,12 @@ def test_whatever_else_is_sent_is_refused(text: str) -> None:
 
 
 @given(st.integers(0, 60), st.characters())
+@example(18, "+")
 def test_a_cursor_that_was_changed_is_refused(place: int, character: str) -> None:
     text = CURSORS.seal("jobs", {}, ["2026-01-01T00:00:00+00:00", 17])
     changed = text[:place] + character + text[place + 1 :]
     if changed != text and changed.rstrip("=") != text:
-        assert refused(CURSORS, "jobs", {}, changed) or place == len(text) - 1
+        assert refused(CURSORS, "jobs", {}, changed)
 
 
 def test_times_come_back_as_text() -> None:
