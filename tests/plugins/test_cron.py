@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cron_apps import YEARLY, Refusing, fire, jobs_of, let_be_due, make_app, put
+from cron_apps import YEARLY, Refusing, fire, jobs_of, let_be_due, put
 
 from pgflow import ArgumentError, JobRejected, TaskDefinitionError
 from pgflow.plugins.cron import Cron, cron, every
@@ -17,27 +17,9 @@ from pgflow.plugins.cron.schedules import ScheduleNotFoundError, Schedules, Stat
 from pgflow.plugins.cron.static import declared, tidy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from pgflow import App
-
-
-@pytest.fixture
-def make(migrated_url: str) -> Iterator[Callable[..., App]]:
-    made: list[App] = []
-
-    def one(*plugins: object, **options: Any) -> App:
-        made.append(make_app(migrated_url, *plugins, **options))
-        return made[-1]
-
-    yield one
-    for app in made:
-        app.close()
-
-
-@pytest.fixture
-def app(make: Callable[..., App]) -> App:
-    return make()
 
 
 @pytest.mark.parametrize(

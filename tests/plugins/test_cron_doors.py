@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cron_apps import YEARLY, make_app, put
+from cron_apps import YEARLY, put
 
 from pgflow import Actor
 from pgflow.admin import Answer, Call, Problem
@@ -16,27 +16,9 @@ from pgflow.plugins.cron.firing import Firing
 from pgflow.plugins.cron.schedules import Schedules
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from pgflow import App
-
-
-@pytest.fixture
-def make(migrated_url: str) -> Iterator[Callable[..., App]]:
-    made: list[App] = []
-
-    def one(*plugins: object, **options: Any) -> App:
-        made.append(make_app(migrated_url, *plugins, **options))
-        return made[-1]
-
-    yield one
-    for app in made:
-        app.close()
-
-
-@pytest.fixture
-def app(make: Callable[..., App]) -> App:
-    return make()
 
 
 @pytest.fixture

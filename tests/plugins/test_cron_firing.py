@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cron_apps import YEARLY, Refusing, fire, jobs_of, keys, let_be_due, make_app, put
+from cron_apps import YEARLY, Refusing, fire, jobs_of, keys, let_be_due, put
 
 from pgflow.plugins.cron import cron, every
 from pgflow.plugins.cron.firing import Firing
@@ -15,29 +15,11 @@ from pgflow.plugins.cron.schedules import Schedules
 from workers import until, working
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from pgflow import App
 
 NIL = "00000000-0000-0000-0000-000000000000"
-
-
-@pytest.fixture
-def make(migrated_url: str) -> Iterator[Callable[..., App]]:
-    made: list[App] = []
-
-    def one(*plugins: object, **options: Any) -> App:
-        made.append(make_app(migrated_url, *plugins, **options))
-        return made[-1]
-
-    yield one
-    for app in made:
-        app.close()
-
-
-@pytest.fixture
-def app(make: Callable[..., App]) -> App:
-    return make()
 
 
 def test_a_due_slot_becomes_a_job_as_its_task_is_declared(app: App, db: Any) -> None:
