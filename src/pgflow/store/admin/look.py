@@ -104,11 +104,11 @@ def listing(run: Run, wanted: JobFilter = EVERYTHING) -> Page[JobRow]:
 
     Where that bound ends the search, `complete` is False and `next` is how far it came.
     """
+    effort = Effort(wanted.limit + 1)
     run(Statement(BY_INDEX, {}, nothing))
     source = _source(run, wanted)
     before, after = _bounds(wanted)
     found: list[JobRow] = []
-    effort = Effort(wanted.limit + 1)
     while True:
         chunk = effort.chunk
         ids = run(_ids(source, before, after, chunk, wanted))
