@@ -37,12 +37,14 @@ from pgflow.views import (
     Timeline,
     WorkerRow,
 )
-from pgflow.web import Answer, Call, Credentials, Endpoint, Problem
-from pgflow.worker.maintenance import Maintenance
+from pgflow.web import LOCAL, Answer, Call, Credentials, Endpoint, Problem, is_loopback
+from pgflow.worker.lifespans import lifespans
+from pgflow.worker.maintenance import Maintenance, turn, whose_turn
 
 __all__ = [
     "DEFAULT_POLICY",
     "FAULTS",
+    "LOCAL",
     "Answer",
     "Attempt",
     "Bucket",
@@ -83,6 +85,8 @@ __all__ = [
     "explain",
     "first_column",
     "id_time",
+    "is_loopback",
+    "lifespans",
     "lineage",
     "literal",
     "load",
@@ -98,4 +102,6 @@ __all__ = [
     "stats",
     "suggested_action",
     "timeline",
+    "turn",
+    "whose_turn",
 ]

@@ -19,7 +19,7 @@ from pgflow.store.admin import act, look
 from pgflow.store.joined import afetch, fetch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from pgflow.hooks import Hooks
     from pgflow.model import JobRow, NewJob
@@ -119,6 +119,18 @@ class StoreDoor:
         of_old = {str(job.replay_of): job for job in judged}
         self._tell([of_old[old] for old in pairs], list(pairs.values()), enqueue)
         return pairs
+
+    def replay_dead(self, job_ids: Iterable[str], delay: Callable[[int], float] | None = None) -> dict[str, str]:
+        """Replay the open dead letters among these jobs, as `replay_many` does; missing ones are left out.
+
+        `delay` says for how many seconds each is put off, by its place among them.
+        """
+        sources = self._opened().run(act.sources(job_ids))
+        new_ids = self.ids.make_many(len(sources))
+        jobs = [source.new_job(new_id) for source, new_id in zip(sources, new_ids, strict=True)]
+        if delay is not None:
+            jobs = [replace(job, delay=delay(place)) for place, job in enumerate(jobs)]
+        return self.replay_many(jobs) if jobs else {}
 
     def job_row(self, job_id: str) -> JobRow:
         """Give the job as it stands. Raises `JobNotFoundError`."""

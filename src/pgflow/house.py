@@ -45,6 +45,8 @@ class House:
     @property
     def hooks(self) -> Hooks:
         """The hooks, every task wired to them. Raises `PluginError`, or what a plugin's own configuration raises."""
+        if self._hooks is not None:
+            return self._hooks  # asked for by every enqueue, which need not wait for a lock
         with self._lock:
             if self._hooks is None:
                 settings = self._app.settings

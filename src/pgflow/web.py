@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
+
+from pgflow.hooks import SCOPES, Actor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pydantic import BaseModel
 
-    from pgflow.hooks import Actor, Scope
+    from pgflow.hooks import Scope
 
 TITLES: Final = {413: "Content Too Large", 422: "Unprocessable Content"}
 """As RFC 9110 has them; Python's own names for these two differ between its versions."""
@@ -54,6 +57,11 @@ class Problem(Exception):  # noqa: N818 - the word of RFC 9457
         return {**shown, **({"pointer": self.pointer} if self.pointer is not None else {}), **self.more}
 
 
+LOCAL: Final = Actor("local", frozenset(SCOPES))
+"""Whoever sits at this machine, where there are no tokens: every scope."""
+PASSED_ON: Final = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
+
+
 @dataclass(frozen=True, slots=True)
 class Credentials:
     """What a request says about who makes it: header names in lower case, and the address it came from."""
@@ -63,6 +71,24 @@ class Credentials:
     path: str
     client: str | None
     cookies: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_local(self) -> bool:
+        """True where it comes from this machine itself.
+
+        What a proxy of this machine passes on comes from loopback too, and from anywhere.
+        """
+        return is_loopback(self.client) and not any(name in self.headers for name in PASSED_ON)
+
+
+def is_loopback(host: str | None) -> bool:
+    """Say whether an address is this machine's own; what is no address, such as a socket's file, is not."""
+    try:
+        known = ipaddress.ip_address((host or "").partition("%")[0])
+    except ValueError:
+        return False
+    mapped = known.ipv4_mapped if isinstance(known, ipaddress.IPv6Address) else None
+    return (mapped or known).is_loopback
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Apps with schedules, for the tests of cron; a test file of another plugin makes its own."""
+"""Apps for the tests of cron and of the guardrails, several files each; those of another plugin make their own."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cron_apps import make_app
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+from pgflow import App
+from pgflow.plugins.guardrails import Guardrails
 
-    from pgflow import App
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
 
 
 @pytest.fixture
@@ -29,3 +30,18 @@ def make(migrated_url: str) -> Iterator[Callable[..., App]]:
 @pytest.fixture
 def app(make: Callable[..., App]) -> App:
     return make()
+
+
+@pytest.fixture
+def make_guarded(migrated_url: str) -> Iterator[Callable[..., App]]:
+    """Make apps on the test's database with guardrails of their own."""
+    made: list[App] = []
+
+    def make(guardrails: Mapping[str, Any] | None = None, *others: object, **settings: Any) -> App:
+        plugins = [Guardrails(**(guardrails or {})), *others]
+        made.append(App("tests", dsn=migrated_url, plugins=plugins, **settings))
+        return made[-1]
+
+    yield make
+    for app in made:
+        app.close()

@@ -11,31 +11,13 @@ import psycopg
 import pytest
 
 from pgflow import App, DatabaseUnavailableError, JobRejected, hookimpl
-from pgflow.plugins.guardrails import Guardrails
 from pgflow.plugins.guardrails.permits import AHEAD_MOST, REFUSED_SECONDS, Exhausted, Permits
 from pgflow.store import rates
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
     from pgflow.store.pool import Pool
 
 Db = psycopg.Connection[Any]
-
-
-@pytest.fixture
-def make_app(migrated_url: str) -> Iterator[Callable[..., App]]:
-    """Make apps on the test's database with guardrails of their own."""
-    made: list[App] = []
-
-    def make(guardrails: Mapping[str, Any] | None = None, *others: object, **settings: Any) -> App:
-        plugins = [Guardrails(**(guardrails or {})), *others]
-        made.append(App("tests", dsn=migrated_url, plugins=plugins, **settings))
-        return made[-1]
-
-    yield make
-    for app in made:
-        app.close()
 
 
 def charged(db: Db, queue: str = "default") -> int:
@@ -68,17 +50,17 @@ def tries(app: App, count: int, name: str = "t", **options: Any) -> int:
     return accepted
 
 
-def test_four_processes_at_once_enqueue_exactly_what_a_queue_takes(make_app: Any, db: Db) -> None:
+def test_four_processes_at_once_enqueue_exactly_what_a_queue_takes(make_guarded: Any, db: Db) -> None:
     # each app has a pool and permits of its own, as a process has
-    apps = [make_app(max_enqueue_per_minute=100) for _ in range(4)]
+    apps = [make_guarded(max_enqueue_per_minute=100) for _ in range(4)]
     with ThreadPoolExecutor(4) as threads:
         accepted = list(threads.map(lambda app: tries(app, 200), apps))
     assert sum(accepted) == stored(db) == charged(db) == 100
     assert db.execute("select sum(count)::int from pgflow.decisions").fetchall() == [(700,)]
 
 
-def test_many_threads_of_one_process_share_what_it_reserved(make_app: Any, db: Db) -> None:
-    app = make_app(max_enqueue_per_minute=2000)
+def test_many_threads_of_one_process_share_what_it_reserved(make_guarded: Any, db: Db) -> None:
+    app = make_guarded(max_enqueue_per_minute=2000)
     with ThreadPoolExecutor(8) as threads:
         accepted = sum(threads.map(lambda _: tries(app, 50), range(8)))
     assert accepted == 400
@@ -100,8 +82,8 @@ def test_permits_are_reserved_ahead_in_growing_chunks(pool: Pool, db: Db) -> Non
     assert charged(db, "q") <= 5000 + AHEAD_MOST
 
 
-def test_no_window_of_a_minute_has_more_than_the_limit(make_app: Any, db: Db) -> None:
-    app = make_app(max_enqueue_per_minute=10)
+def test_no_window_of_a_minute_has_more_than_the_limit(make_guarded: Any, db: Db) -> None:
+    app = make_guarded(max_enqueue_per_minute=10)
     assert tries(app, 12) == 10
     age(db, 30)
     assert tries_until_asked_anew(app) == 0
@@ -118,8 +100,8 @@ def tries_until_asked_anew(app: App) -> int:
     return accepted or tries(app, 1)
 
 
-def test_a_refusal_says_when_there_is_room_again(make_app: Any, db: Db) -> None:
-    app = make_app(max_enqueue_per_minute=10)
+def test_a_refusal_says_when_there_is_room_again(make_guarded: Any, db: Db) -> None:
+    app = make_guarded(max_enqueue_per_minute=10)
     tries(app, 10)
     age(db, 50)
     with pytest.raises(JobRejected, match=r"queue default takes 10 jobs a minute: .* try again in \d+ s") as refused:
@@ -130,8 +112,8 @@ def test_a_refusal_says_when_there_is_room_again(make_app: Any, db: Db) -> None:
     assert 10 <= int(str(details["retry_after"])) <= 12
 
 
-def test_a_bulk_is_let_through_or_refused_whole_and_a_refused_one_costs_nothing(make_app: Any, db: Db) -> None:
-    app = make_app(max_enqueue_per_minute=100)
+def test_a_bulk_is_let_through_or_refused_whole_and_a_refused_one_costs_nothing(make_guarded: Any, db: Db) -> None:
+    app = make_guarded(max_enqueue_per_minute=100)
 
     @app.task
     def t() -> None: ...
@@ -158,8 +140,8 @@ def test_a_call_for_two_queues_charges_neither_where_one_is_full(pool: Pool, db:
     permits.take(pool, {"a": 5}, {"a": 5})
 
 
-def test_queues_have_limits_of_their_own(make_app: Any, db: Db) -> None:
-    app = make_app({"enqueue_limits": '{"mail": 2, "free": 0}'}, max_enqueue_per_minute=5)
+def test_queues_have_limits_of_their_own(make_guarded: Any, db: Db) -> None:
+    app = make_guarded({"enqueue_limits": '{"mail": 2, "free": 0}'}, max_enqueue_per_minute=5)
     assert tries(app, 9, queue="mail") == 2
     assert tries(app, 9, queue="free") == 9
     assert tries(app, 9) == 5
@@ -187,22 +169,22 @@ def test_a_forked_child_uses_nothing_that_its_parent_reserved(pool: Pool) -> Non
     assert permits._stocks["q"].permits == 0
 
 
-def test_what_another_plugin_refuses_is_not_charged(make_app: Any, db: Db) -> None:
+def test_what_another_plugin_refuses_is_not_charged(make_guarded: Any, db: Db) -> None:
     class Never:
         @hookimpl
         def pgflow_before_enqueue(self) -> None:
             raise JobRejected("NEVER")
 
-    app = make_app(None, Never(), max_enqueue_per_minute=10)
+    app = make_guarded(None, Never(), max_enqueue_per_minute=10)
     with pytest.raises(JobRejected, match="NEVER"):
         app.enqueue("t")
     assert charged(db) == 0
 
 
 def test_a_rolled_back_enqueue_stays_charged_and_a_refused_one_stays_on_record(
-    make_app: Any, migrated_url: str, db: Db
+    make_guarded: Any, migrated_url: str, db: Db
 ) -> None:
-    app = make_app(max_enqueue_per_minute=2)
+    app = make_guarded(max_enqueue_per_minute=2)
     with psycopg.connect(migrated_url) as conn:
         for _ in range(2):
             app.enqueue("t", conn=conn)
@@ -213,8 +195,8 @@ def test_a_rolled_back_enqueue_stays_charged_and_a_refused_one_stays_on_record(
     assert db.execute("select reason_code from pgflow.decisions").fetchall() == [("ENQUEUE_RATE_EXCEEDED",)]
 
 
-def test_nothing_passes_that_cannot_be_counted(make_app: Any, migrated_url: str, db: Db) -> None:
-    app = make_app(max_enqueue_per_minute=10)
+def test_nothing_passes_that_cannot_be_counted(make_guarded: Any, migrated_url: str, db: Db) -> None:
+    app = make_guarded(max_enqueue_per_minute=10)
     app.configure(database_url="postgresql://localhost:1/nowhere")
     with psycopg.connect(migrated_url, autocommit=True) as conn, pytest.raises(DatabaseUnavailableError):
         app.enqueue("t", conn=conn)
@@ -222,8 +204,8 @@ def test_nothing_passes_that_cannot_be_counted(make_app: Any, migrated_url: str,
 
 
 @pytest.mark.anyio
-async def test_awaited_enqueues_are_counted_too(make_app: Any, db: Db) -> None:
-    app = make_app(max_enqueue_per_minute=3)
+async def test_awaited_enqueues_are_counted_too(make_guarded: Any, db: Db) -> None:
+    app = make_guarded(max_enqueue_per_minute=3)
     for _ in range(3):
         await app.aenqueue("t")
     with pytest.raises(JobRejected):
@@ -231,7 +213,7 @@ async def test_awaited_enqueues_are_counted_too(make_app: Any, db: Db) -> None:
     assert stored(db) == 3
 
 
-def test_where_nothing_is_limited_nothing_is_counted(make_app: Any, db: Db) -> None:
-    app = make_app()
+def test_where_nothing_is_limited_nothing_is_counted(make_guarded: Any, db: Db) -> None:
+    app = make_guarded()
     app.enqueue("t")
     assert (stored(db), charged(db)) == (1, 0)

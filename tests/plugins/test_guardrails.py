@@ -3,33 +3,14 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psycopg
 import pytest
 
-from pgflow import App, JobRejected, SettingsError, TaskDefinitionError
-from pgflow.plugins.guardrails import Guardrails
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+from pgflow import JobRejected, SettingsError, TaskDefinitionError
 
 Db = psycopg.Connection[Any]
-
-
-@pytest.fixture
-def make_app(migrated_url: str) -> Iterator[Callable[..., App]]:
-    """Make apps on the test's database with guardrails of their own."""
-    made: list[App] = []
-
-    def make(guardrails: Mapping[str, Any] | None = None, *others: object, **settings: Any) -> App:
-        plugins = [Guardrails(**(guardrails or {})), *others]
-        made.append(App("tests", dsn=migrated_url, plugins=plugins, **settings))
-        return made[-1]
-
-    yield make
-    for app in made:
-        app.close()
 
 
 def stored(db: Db) -> int:
@@ -41,8 +22,8 @@ def stored(db: Db) -> int:
 # size
 
 
-def test_a_payload_over_the_limit_is_refused_and_one_of_just_the_limit_is_not(make_app: Any, db: Db) -> None:
-    app = make_app(max_payload_bytes=100)
+def test_a_payload_over_the_limit_is_refused_and_one_of_just_the_limit_is_not(make_guarded: Any, db: Db) -> None:
+    app = make_guarded(max_payload_bytes=100)
     app.enqueue("t", ["x" * 96])
     with pytest.raises(JobRejected, match=r"101 bytes.*PGFLOW_MAX_PAYLOAD_BYTES of 100") as refused:
         app.enqueue("t", ["x" * 97])
@@ -50,8 +31,8 @@ def test_a_payload_over_the_limit_is_refused_and_one_of_just_the_limit_is_not(ma
     assert stored(db) == 1
 
 
-def test_a_task_s_own_limit_takes_the_setting_s_place(make_app: Any) -> None:
-    app = make_app(max_payload_bytes=100)
+def test_a_task_s_own_limit_takes_the_setting_s_place(make_guarded: Any) -> None:
+    app = make_guarded(max_payload_bytes=100)
 
     @app.task(max_payload_bytes=20)
     def small(text: str) -> None: ...
@@ -65,18 +46,18 @@ def test_a_task_s_own_limit_takes_the_setting_s_place(make_app: Any) -> None:
 
 
 @pytest.mark.parametrize("given", [0, -1, "5", True, 65_000_000])
-def test_a_limit_that_is_none_is_refused_where_it_is_declared(make_app: Any, given: object) -> None:
+def test_a_limit_that_is_none_is_refused_where_it_is_declared(make_guarded: Any, given: object) -> None:
     with pytest.raises(TaskDefinitionError, match="max_payload_bytes"):
 
-        @make_app().task(max_payload_bytes=given)
+        @make_guarded().task(max_payload_bytes=given)
         def declared() -> None: ...
 
 
 # tasks
 
 
-def test_only_allowed_tasks_are_enqueued(make_app: Any, db: Db) -> None:
-    app = make_app({"allowed_tasks": "mail.*, report"})
+def test_only_allowed_tasks_are_enqueued(make_guarded: Any, db: Db) -> None:
+    app = make_guarded({"allowed_tasks": "mail.*, report"})
     app.enqueue("mail.send")
     app.enqueue("report")
     for name in ("reports", "Mail.send", "x.mail.send"):
@@ -88,8 +69,10 @@ def test_only_allowed_tasks_are_enqueued(make_app: Any, db: Db) -> None:
     assert kept == [(name, "TASK_NOT_ALLOWED") for name in ("reports", "Mail.send", "x.mail.send")]
 
 
-def test_a_declared_task_that_nobody_may_enqueue_is_warned_of(make_app: Any, caplog: pytest.LogCaptureFixture) -> None:
-    app = make_app({"allowed_tasks": ["mail.*"]})
+def test_a_declared_task_that_nobody_may_enqueue_is_warned_of(
+    make_guarded: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = make_guarded({"allowed_tasks": ["mail.*"]})
 
     @app.task(name="report")
     def report() -> None: ...
@@ -117,17 +100,17 @@ def test_a_declared_task_that_nobody_may_enqueue_is_warned_of(make_app: Any, cap
     ],
 )
 def test_a_setting_that_cannot_be_read_is_refused_by_name(
-    make_app: Any, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
+    make_guarded: Any, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
 ) -> None:
     monkeypatch.setenv(variable, value)
     with pytest.raises(SettingsError, match=f"{variable}.*{said}"):
-        make_app().enqueue("t")
+        make_guarded().enqueue("t")
 
 
-def test_settings_are_read_from_the_environment(make_app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_are_read_from_the_environment(make_guarded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGFLOW_GUARDRAILS_ALLOWED_TASKS", "t")
     monkeypatch.setenv("PGFLOW_GUARDRAILS_ENQUEUE_LIMITS", '{"mail": 1}')
-    app = make_app()
+    app = make_guarded()
     app.enqueue("t", queue="mail")
     with pytest.raises(JobRejected, match="ENQUEUE_RATE_EXCEEDED"):
         app.enqueue("t", queue="mail")

@@ -72,15 +72,11 @@ def _open_letters(app: App, queue: str | None, task: str | None, reason: str | N
 
 def _replay_all(app: App, job_ids: list[str]) -> dict[str, str]:
     from pgflow.cli.progress import progress
-    from pgflow.store.admin import act
 
     pairs: dict[str, str] = {}
     with progress("replaying", len(job_ids)) as show:
         for first in range(0, len(job_ids), AT_ONCE):
-            sources = app.pool.run(act.sources(job_ids[first : first + AT_ONCE]))
-            new_ids = app.door.ids.make_many(len(sources))
-            jobs = [source.new_job(new_id) for source, new_id in zip(sources, new_ids, strict=True)]
-            pairs |= app.door.replay_many(jobs) if jobs else {}
+            pairs |= app.door.replay_dead(job_ids[first : first + AT_ONCE])
             show(first + AT_ONCE)
     return pairs
 

@@ -8,7 +8,7 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from pgflow.errors import JobRejected, PgflowError, PluginError
+from pgflow.errors import PgflowError, PluginError
 from pgflow.hooks.specs import POLICIES
 from pgflow.hooks.values import AdminExtras, HealthCheck, Where
 
@@ -85,7 +85,7 @@ class Hooks:
             count = len(jobs)
             try:
                 judge(jobs=jobs, enqueue=enqueue)
-            except (JobRejected, PgflowError):
+            except PgflowError:
                 raise
             except Exception as error:
                 raise _refused(name, "pgflow_before_enqueue", error) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskStatus
 
-    from pgflow.hooks import Role
-    from pgflow.worker.crew import Crew
+    from pgflow.hooks import Hooks, Role
 
 logger = logging.getLogger("pgflow")
 
@@ -25,31 +24,37 @@ LEAVE_SECONDS: Final = 5.0
 
 
 @asynccontextmanager
-async def lifespans(crew: Crew, role: Role) -> AsyncIterator[None]:
+async def lifespans(hooks: Hooks, app: Any, role: Role) -> AsyncIterator[None]:
     """Enter every plugin's lifespan, and leave them in the opposite order behind the block.
 
-    Raises `PluginError`, or the `PgflowError` a plugin raises, where one cannot be entered.
+    Raises `PluginError`, or the `PgflowError` a plugin raises, where one cannot be entered; what the block raises
+    leaves as it is.
     """
-    made = crew.hooks.lifespans(crew.app, role)
+    made = hooks.lifespans(app, role)
     if not made:
         yield
         return
-    lives = [_Life(crew, name, manager) for name, manager in made]
-    async with anyio.create_task_group() as group:
-        for life in lives:
-            await group.start(life.live)
-        try:
-            yield
-        finally:
-            with anyio.CancelScope(shield=True):
-                for life in reversed(lives):
-                    life.end.set()
-                    await life.over.wait()
+    try:
+        async with anyio.create_task_group() as group:
+            lives = [_Life(hooks, name, manager) for name, manager in made]
+            for life in lives:
+                await group.start(life.live)
+            try:
+                yield
+            finally:
+                with anyio.CancelScope(shield=True):
+                    for life in reversed(lives):
+                        life.end.set()
+                        await life.over.wait()
+    except BaseExceptionGroup as errors:
+        if len(errors.exceptions) > 1:
+            raise
+        raise errors.exceptions[0] from None
 
 
 class _Life:
-    def __init__(self, crew: Crew, name: str, manager: AbstractAsyncContextManager[object]) -> None:
-        self._crew = crew
+    def __init__(self, hooks: Hooks, name: str, manager: AbstractAsyncContextManager[object]) -> None:
+        self._hooks = hooks
         self._name = name
         self._manager = manager
         self.end = anyio.Event()
@@ -70,7 +75,7 @@ class _Life:
         except Exception as error:
             if not entered:
                 raise _start_failed(self._name, error) from error
-            self._crew.hooks.report("pgflow_lifespan", self._name, error)
+            self._hooks.report("pgflow_lifespan", self._name, error)
         finally:
             self.over.set()
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from pgflow.store import buckets, forget, turns
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from pgflow.hooks import WorkerInfo
@@ -21,14 +23,30 @@ HELD_SECONDS: Final = 600.0
 
 def maintain(crew: Crew, pool: Pool, seconds: float) -> bool:
     """Do a round where it is this worker's turn, which comes each `seconds` over all workers; False where it is not."""
-    worker = crew.info.id
-    if not pool.run(turns.take(TURN, worker, HELD_SECONDS)):
-        return False
+    with turn(pool, crew.info.id, again=seconds) as is_mine:
+        if is_mine:
+            crew.hooks.maintenance(Maintenance(crew.app, crew.info, pool))
+    return is_mine
+
+
+@contextmanager
+def turn(pool: Pool, worker: str, *, again: float = 0.0, rest: float = 0.0) -> Iterator[bool]:
+    """Take the turn at maintenance for the block, and let it come round `again` so many seconds behind it.
+
+    Gives False where another has it. One that comes round within `rest` seconds is taken early.
+    """
+    if not pool.run(turns.take(TURN, worker, HELD_SECONDS, rest=rest)):
+        yield False
+        return
     try:
-        crew.hooks.maintenance(Maintenance(crew.app, crew.info, pool))
+        yield True
     finally:
-        pool.run(turns.hold(TURN, worker, seconds))
-    return True
+        pool.run(turns.hold(TURN, worker, again))
+
+
+def whose_turn(pool: Pool) -> tuple[str, float] | None:
+    """Say who has the turn, and for how many seconds more at most without a sign of life."""
+    return pool.run(turns.whose(TURN))
 
 
 class Maintenance:

@@ -64,7 +64,7 @@ class Worker:
         try:
             await self._pool.arun_call(self._prepare)
             self._wire()
-            async with lifespans(self._crew, "worker"), anyio.create_task_group() as group:
+            async with lifespans(self._hooks, self._app, "worker"), anyio.create_task_group() as group:
                 await self._start(group)
                 await self._until_stopped()
                 self.unstored = await shut_down(self, self._options.grace_seconds, rescue)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import socket
 from dataclasses import dataclass
 from typing import Final
 
 from pgflow import SettingsError
+from pgflow.admin import is_loopback
 
 OFF: Final = "off"
 WRITTEN: Final = re.compile(r"(?:\[(?P<six>[0-9a-fA-F:.%\w]+)\]|(?P<host>[^:\[\]\s]*)):(?P<port>\d{1,5})")
@@ -55,13 +55,3 @@ class Address:
 
 
 DEFAULT: Final = Address("127.0.0.1", 3003)
-
-
-def is_loopback(host: str | None) -> bool:
-    """Say whether an address is this machine's own; what is no address, such as a socket's file, is not."""
-    try:
-        known = ipaddress.ip_address((host or "").partition("%")[0])
-    except ValueError:
-        return False
-    mapped = known.ipv4_mapped if isinstance(known, ipaddress.IPv6Address) else None
-    return (mapped or known).is_loopback

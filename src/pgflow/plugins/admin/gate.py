@@ -8,8 +8,7 @@ from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Any, Final
 
 from pgflow import Actor
-from pgflow.admin import Credentials, Problem
-from pgflow.plugins.admin.address import is_loopback
+from pgflow.admin import LOCAL, Credentials, Problem
 from pgflow.plugins.admin.lanes import GATE
 from pgflow.plugins.admin.origin import refuse_forgery
 from pgflow.plugins.admin.problems import problem_of
@@ -26,14 +25,12 @@ logger = logging.getLogger("pgflow.admin")
 
 EXEMPT: Final = frozenset({"/health", "/health/live"})
 LOOKING: Final = frozenset({"GET", "HEAD"})
-LOCAL: Final = Actor("local", frozenset({"read", "operate", "enqueue", "admin"}))
 NOBODY: Final = Actor("anonymous", frozenset())
 # what decides on a request may be said once only: two hops that read another one of two would disagree
 ONCE: Final = frozenset(
     {"host", "authorization", "x-api-key", "origin", "sec-fetch-site", "content-type", "content-length"}
     | {"content-encoding", "idempotency-key", "hx-request"}
 )
-PASSED_ON: Final = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 POLICY_VIOLATION: Final = 1008
 CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
@@ -101,12 +98,10 @@ class Gate:
     async def _actor(self, scope: Any, path: str, headers: Mapping[str, str]) -> Actor:
         client = scope.get("client")
         address = str(client[0]) if client else None
+        given = Credentials(headers, scope["method"], path, address, _cookies(headers.get("cookie")))
         if not self._app.hooks.has("pgflow_authenticate"):
-            # what a proxy of this machine passes on comes from loopback too, and from anywhere
-            is_local = is_loopback(address) and not any(name in headers for name in PASSED_ON)
-            actor = LOCAL if is_local and self._app.settings.api_token is None else None
+            actor = LOCAL if given.is_local and self._app.settings.api_token is None else None
         else:
-            given = Credentials(headers, scope["method"], path, address, _cookies(headers.get("cookie")))
             actor = await self._lanes.run(GATE, lambda: self._app.hooks.authenticate(given))
         if actor is None:
             detail = "say who you are: send a token as x-api-key, or as Authorization: Bearer"

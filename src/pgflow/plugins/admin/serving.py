@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import signal
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import anyio.to_thread
 
 from pgflow import PluginError, SettingsError
+from pgflow.admin import lifespans
 from pgflow.plugins.admin.asgi import build
 from pgflow.plugins.admin.server import AddressInUseError, Server
 
@@ -66,9 +67,7 @@ async def in_foreground(app: Any, address: Address, say: Callable[[str], None]) 
     # the embedded PostgreSQL starts here and not in the first request
     await anyio.to_thread.run_sync(lambda: app.db)
     with anyio.open_signal_receiver(*SIGNALS) as signals:
-        async with AsyncExitStack() as stack:
-            for _, lifespan in app.hooks.lifespans(app, "admin"):
-                await stack.enter_async_context(lifespan)
+        async with lifespans(app.hooks, app, "admin"):
             server = Server(build(app, settings, address=address), address, trusted_proxies=settings.trusted_proxies)
             await anyio.to_thread.run_sync(server.start)
             try:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from pgflow import Actor, hookimpl
 
@@ -15,9 +14,6 @@ if TYPE_CHECKING:
     from pgflow.plugins.auth.keyring import Keyring
 
 logger = logging.getLogger("pgflow.admin")
-
-LOCAL: Final = Actor("local", frozenset({"read", "operate", "enqueue", "admin"}))
-PASSED_ON: Final = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 
 
 class Auth:
@@ -48,7 +44,9 @@ class Auth:
         if self._keyring is None:
             return None
         if not self._keyring.guards:
-            return LOCAL if _is_local(request) else None
+            from pgflow.admin import LOCAL  # noqa: PLC0415
+
+            return LOCAL if request.is_local else None
         presented = credentials(request.headers)
         if len(presented) != 1:
             return None
@@ -71,15 +69,3 @@ def credentials(headers: Mapping[str, str]) -> set[str]:
         scheme, _, token = headers["authorization"].strip(" \t").partition(" ")
         found.add(token.strip(" \t") if scheme.lower() == "bearer" else "")
     return found
-
-
-def _is_local(request: Credentials) -> bool:
-    # behind a proxy on this machine every client's address is loopback, and not one of them is local
-    if any(header in request.headers for header in PASSED_ON):
-        return False
-    try:
-        address = ipaddress.ip_address((request.client or "").partition("%")[0])
-    except ValueError:
-        return False
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return (mapped or address).is_loopback

@@ -7,7 +7,7 @@ import os
 import socket
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pgflow.plugins.prune.rounds import Report
-
-HELD_SECONDS: Final = 600.0
 
 
 def prune(
@@ -66,19 +64,15 @@ def _maintenance(house: Any, me: str) -> Any:
 
 @contextmanager
 def _turn(house: Any, me: str) -> Iterator[None]:
-    from pgflow.admin import Statement, all_rows, load, nothing
+    from pgflow.admin import turn, whose_turn
 
-    rest = house.settings.maintenance_interval_secs
-    taking = load("take_turn", repeatable=False, package=__package__)
-    if not house.db.run(Statement(taking, {"me": me, "seconds": HELD_SECONDS, "rest": rest}, bool)):
-        rows = house.db.run(Statement(load("whose_turn", package=__package__), {}, all_rows))
-        worker, seconds = rows[0] if rows else ("another worker", 0.0)
-        msg = f"{worker} is at maintenance: try again soon; its turn is over in {max(seconds, 1):.0f} s at the latest"
-        raise PgflowError(msg)
-    try:
+    with turn(house.db, me, rest=house.settings.maintenance_interval_secs) as is_mine:
+        if not is_mine:
+            worker, seconds = whose_turn(house.db) or ("another worker", 0.0)
+            until = f"its turn is over in {max(seconds, 1):.0f} s at the latest"
+            msg = f"{worker} is at maintenance: try again soon; {until}"
+            raise PgflowError(msg)
         yield
-    finally:
-        house.db.run(Statement(load("give_turn_back", package=__package__), {"me": me}, nothing))
 
 
 def _tell(report: Report, *, dry_run: bool) -> None:

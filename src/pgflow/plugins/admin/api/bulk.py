@@ -154,10 +154,7 @@ def _done(call: Call, action: str, ids: list[str]) -> list[BulkItem]:
 def _replayed(call: Call, ids: list[str]) -> Iterator[BulkItem]:
     pairs: dict[str, str] = {}
     for some in _chunks(ids):
-        sources = call.app.db.run(act.sources(some))
-        new_ids = call.app.door.ids.make_many(len(sources))
-        jobs = [source.new_job(new_id) for source, new_id in zip(sources, new_ids, strict=True)]
-        pairs |= call.app.door.replay_many(jobs) if jobs else {}
+        pairs |= call.app.door.replay_dead(some)
     rows = {row.id: row for some in _chunks(ids) for row in call.app.db.run(look.describe(some))}
     for job_id in ids:
         state = rows[job_id].state if job_id in rows else None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import Field, Strict
 
-from pgflow.admin import DeadFilter, DeadGroup, DeadJob, Endpoint, act, dead_listing, look
+from pgflow.admin import DeadFilter, DeadGroup, DeadJob, Endpoint, dead_listing, look
 from pgflow.plugins.admin.api.fields import Code, Fingerprint, Given, JobsAsked, JobsWanted, Name
 from pgflow.plugins.admin.api.lists import All, Cached, Listed, opened, sealed
 from pgflow.plugins.admin.api.rows import JobItem, item, masked, plain
@@ -173,13 +173,9 @@ def _open_letters(call: Call, asked: ReplayDeadBody) -> tuple[list[str], bool]:
 
 
 def _replay(call: Call, ids: list[str], before: int, rate: float | None) -> dict[str, str]:
-    sources = call.app.db.run(act.sources(ids))
-    new_ids = call.app.door.ids.make_many(len(sources))
-    jobs = [source.new_job(new_id) for source, new_id in zip(sources, new_ids, strict=True)]
-    if rate:
-        # by the database's clock, counted from when each chunk is stored, which is within the same second or two
-        jobs = [replace(job, delay=(before + place) / rate) for place, job in enumerate(jobs)]
-    replayed: dict[str, str] = call.app.door.replay_many(jobs) if jobs else {}
+    # by the database's clock, counted from when each chunk is stored, which is within the same second or two
+    delay = (lambda place: (before + place) / rate) if rate else None
+    replayed: dict[str, str] = call.app.door.replay_dead(ids, delay)
     return replayed
 
 
