@@ -1,0 +1,201 @@
+"""Breaks pgflow on purpose, a rule at a time, and sees whether the tests notice: `python -m chaos.mutants`.
+
+Each mutant is made in a copy of the tree; the tests named for it run there, on the copy's code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+from xml.etree import ElementTree
+
+from chaos.mutants_more import ALL
+from pgflow.store import databases
+from pgflow.store.embedded import acquire
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from chaos.mutants_table import Edit, Mutant
+
+ROOT: Final = Path(__file__).parents[2]
+COPIED: Final = ("src", "migrations", "tests", "pyproject.toml")
+TEST_SECONDS: Final = 120
+PROGRAM: Final = """
+import sys
+from pathlib import Path
+
+import pgflow
+from pgflow.store.migrate import available
+
+import pytest
+
+copy = Path(sys.argv[1])
+assert Path(pgflow.__file__).is_relative_to(copy), f"{pgflow.__file__} is tested, not the copy"
+assert {m.sql for m in available()} == {f.read_text("utf-8") for f in (copy / "migrations").glob("*.sql")}
+sys.exit(pytest.main(sys.argv[2:]))
+"""
+SLIPS: Final = (
+    "SyntaxError", "NameError", "ImportError", "IndentationError", "UndefinedColumn", "UndefinedTable",
+    "UndefinedFunction", "UndefinedParameter", "AmbiguousColumn", "InvalidColumnReference",
+)  # fmt: skip
+
+
+class Verdict(Enum):
+    """What became of a mutant; all but the first are bad news."""
+
+    CAUGHT = "caught"
+    SURVIVED = "SURVIVED"
+    HUNG = "HUNG: a test has to fail by itself"
+    BROKEN = "BROKEN: the change is a slip, not a mutant"
+
+
+class Ran(NamedTuple):
+    """How a run of tests ended: `passed` and `failed` name tests, `errors` tells what went wrong beside them."""
+
+    passed: list[str]
+    failed: list[str]
+    errors: str
+    seconds: float
+    hung: bool = False
+
+
+class RottenError(Exception):
+    """A text that a mutant changes is no longer there exactly once."""
+
+
+def rotten(mutants: Iterable[Mutant], root: Path = ROOT) -> list[str]:
+    """Name what of the table no longer fits the tree: texts that do not occur once, tests that are not there."""
+    found = []
+    for mutant in mutants:
+        for edit in mutant.edits:
+            times = (root / edit.file).read_text("utf-8").count(edit.old)
+            if times != 1:
+                found.append(f"{mutant.name}: {edit.old!r} occurs {times} times in {edit.file}, not once")
+        for test in mutant.caught_by:
+            file, _, name = test.partition("::")
+            if f"def {name.partition('[')[0]}(" not in (root / file).read_text("utf-8"):
+                found.append(f"{mutant.name}: there is no {test}")
+    return found
+
+
+def run_tests(edits: Sequence[Edit], tests: Sequence[str], server: str) -> Ran:
+    """Run tests on a copy of the tree with these edits made in it. Raises `RottenError`."""
+    with tempfile.TemporaryDirectory(prefix="pgflow-mutant-") as place:
+        copy = Path(place).resolve()
+        for name in COPIED:
+            _copy(ROOT / name, copy / name)
+        for edit in edits:
+            _apply(edit, copy)
+        return _run(copy, tests, server)
+
+
+def judge(ran: Ran) -> Verdict:
+    """Say what a run of the tests made of a mutant."""
+    if ran.hung:
+        return Verdict.HUNG
+    if ran.errors or any(slip in ran.errors for slip in SLIPS):
+        return Verdict.BROKEN
+    return Verdict.CAUGHT if ran.failed else Verdict.SURVIVED
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_file():
+        shutil.copy(source, target)
+    else:
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+
+
+def _apply(edit: Edit, copy: Path) -> None:
+    file = copy / edit.file
+    text = file.read_text("utf-8")
+    if text.count(edit.old) != 1:
+        msg = f"{edit.old!r} occurs {text.count(edit.old)} times in {edit.file}, not once: mend the table"
+        raise RottenError(msg)
+    file.write_text(text.replace(edit.old, edit.new), "utf-8")
+
+
+def _run(copy: Path, tests: Sequence[str], server: str) -> Ran:
+    report = copy / "report.xml"
+    command = [sys.executable, "-c", PROGRAM, str(copy), "-q", "-p", "no:cacheprovider", f"--junitxml={report}", *tests]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PGFLOW_", "PYTEST_"))}
+    environment |= {"PYTHONPATH": str(copy / "src"), "PGFLOW_TEST_DATABASE_URL": server, "PYTHONDONTWRITEBYTECODE": "1"}
+    began = time.monotonic()
+    limit = TEST_SECONDS + 10 * len(tests)
+    try:
+        ended = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=limit)  # noqa: PLW1510 - how it ended is read below
+    except subprocess.TimeoutExpired:
+        return Ran([], [], "", time.monotonic() - began, hung=True)
+    seconds = time.monotonic() - began
+    if ended.returncode not in (0, 1) or not report.exists():
+        return Ran([], [], ended.stdout[-2000:] + ended.stderr[-2000:] or "pytest did not run", seconds)
+    return _read(report, seconds)
+
+
+def _read(report: Path, seconds: float) -> Ran:
+    passed, failed, errors = [], [], []
+    for case in ElementTree.parse(report).iter("testcase"):  # noqa: S314 - written by our own pytest
+        name = str(case.get("name"))
+        texts = [f"{part.get('message')}\n{part.text}" for part in case if part.tag in ("failure", "error")]
+        slips = [text for text in texts if any(slip in text for slip in SLIPS)]
+        if slips or case.find("error") is not None:
+            errors += [f"{name}: {text[-1500:]}" for text in slips or texts]
+        elif texts:
+            failed.append(name)
+        elif case.find("skipped") is None:
+            passed.append(name)
+    return Ran(passed, failed, "\n".join(errors), seconds)
+
+
+def _unmutated(mutants: Sequence[Mutant], server: str) -> bool:
+    tests = sorted({test for mutant in mutants for test in mutant.caught_by})
+    ran = run_tests((), tests, server)
+    whole = not (ran.failed or ran.errors or ran.hung) and len(ran.passed) >= len(tests)
+    sys.stdout.write(f"unmutated: {len(ran.passed)} tests passed in {ran.seconds:.1f} s\n")
+    if not whole:
+        sys.stdout.write(f"unmutated, these must pass and do not: {ran.failed} {ran.errors}\n")
+    return whole
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the mutants asked for; 1 where one survives, or where the tests fail without any."""
+    parser = argparse.ArgumentParser(prog="chaos.mutants", description=__doc__)
+    parser.add_argument("--only", action="append", metavar="NAME", choices=[m.name for m in ALL], help="repeatable")
+    parser.add_argument("--list", action="store_true", help="name the mutants and what they break")
+    given = parser.parse_args(arguments)
+    mutants = [mutant for mutant in ALL if not given.only or mutant.name in given.only]
+    if given.list:
+        sys.stdout.writelines(f"{mutant.name:38} {mutant.breaks}\n" for mutant in mutants)
+        return 0
+    if rot := rotten(mutants):
+        sys.stdout.write("\n".join(["the table has rotted:", *rot, ""]))
+        return 1
+    with ExitStack() as stack:
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pgflow-mutants-")))
+        server = stack.enter_context(acquire(place / "postgres")).url
+        databases.hasten(server)
+        if not _unmutated(mutants, server):
+            return 1
+        verdicts = []
+        for mutant in mutants:
+            ran = run_tests(mutant.edits, mutant.caught_by, server)
+            verdicts.append(judge(ran))
+            told = f" by {', '.join(ran.failed)}" if ran.failed else ""
+            sys.stdout.write(f"{mutant.name:38} {verdicts[-1].value}{told} in {ran.seconds:.1f} s\n{ran.errors}")
+            sys.stdout.flush()
+    bad = sum(verdict is not Verdict.CAUGHT for verdict in verdicts)
+    sys.stdout.write(f"MUTANTS_RESULT mutants={len(mutants)} caught={len(mutants) - bad} not_caught={bad}\n")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
