@@ -10,8 +10,8 @@ import anyio.to_thread
 import psycopg
 
 from pgflow.errors import DatabaseUnavailableError
-from pgflow.store.pool import shown_dsn, with_wire_limits
 from pgflow.store.sending import execute
+from pgflow.store.wire import shown_dsn, with_wire_limits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
