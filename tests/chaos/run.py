@@ -1,0 +1,66 @@
+"""Plays scenarios of chaos on real processes; replayable by their seed.
+
+python -m chaos.run --seed 7 --jobs 50000 --minutes 60
+python -m chaos.run --seed 7 --jobs 400 --minutes 1 --only kill-workers
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+from chaos.play import play
+from chaos.scenario import find_all
+
+
+def main() -> int:
+    """Play what was asked for; 1 where anything was broken."""
+    given = _arguments().parse_args()
+    scenarios = [s for s in find_all() if not given.only or s.name in given.only]
+    strangers = set(given.only or ()) - {s.name for s in scenarios}
+    if strangers:
+        sys.stderr.write(f"no scenario is called {', '.join(sorted(strangers))}: see --list\n")
+        return 2
+    if given.list:
+        sys.stdout.writelines(f"{s.name:<22} {s.says}\n" for s in scenarios)
+        return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    seeds = [int(seed) for seed in given.seeds.split(",")] if given.seeds else [given.seed]
+    directory = Path(given.directory or tempfile.mkdtemp(prefix="pgflow-chaos-"))
+    each = 60.0 * given.minutes / len(scenarios)
+    results = []
+    for seed in seeds:
+        sys.stdout.write(f"seed {seed}: {len(scenarios)} scenarios of {each:.0f} s, files in {directory}\n")
+        for scenario in scenarios:
+            place = directory / f"{seed}" / scenario.name
+            place.mkdir(parents=True)
+            result = play(scenario, seed=seed, jobs=given.jobs // len(scenarios), seconds=each, directory=place)
+            results.append(result)
+            sys.stdout.write(f"{result.line()}\n")
+            sys.stdout.flush()
+            (directory / "report.json").write_text(
+                json.dumps([result.as_json() for result in results], indent=2), encoding="utf-8"
+            )
+    broken = sum(not result.is_fine for result in results)
+    sys.stdout.write(f"{len(results)} runs, {broken} broken; report in {directory / 'report.json'}\n")
+    return int(bool(broken))
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seeds", help="several seeds, comma separated: each plays all scenarios in its own minutes")
+    parser.add_argument("--jobs", type=int, default=50_000, help="jobs to offer, shared by the scenarios")
+    parser.add_argument("--minutes", type=float, default=60.0, help="time for all scenarios together")
+    parser.add_argument("--only", action="append", help="a scenario's name; may be given again")
+    parser.add_argument("--list", action="store_true", help="list the scenarios and end")
+    parser.add_argument("--directory", help="where ledgers, logs and the report go; else a new temporary one")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
