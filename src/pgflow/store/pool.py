@@ -324,6 +324,8 @@ class Pool:
     def _connect(self) -> Wire:
         prepares = {"auto": None, "on": True, "off": False}[self._prepare]
         conn, self._offset = connect(Greeting(self._conninfo, self._answer_seconds, self._bounds, prepares))
+        # behind a pooler what another session listens for may come here, and would be kept
+        conn.add_notify_handler(lambda _: None)
         if self._is_direct and not conn.is_direct:
             self._is_direct = False
             logger.info(

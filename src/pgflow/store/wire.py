@@ -97,7 +97,6 @@ def connect(greeting: Greeting) -> tuple[Wire, float]:
         wire.answer_seconds = greeting.answer_seconds
         # under repeatable read the fence raises, and a count behind a lock is older than the lock
         wire.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
-        wire.add_notify_handler(_ignore)  # behind a pooler, what another session listens for may come here
         before = time.time()
         [(clock, pid)] = send(wire, GREET, prepare=False)
         offset = float(clock) - (before + time.time()) / 2
@@ -143,7 +142,3 @@ def shown_dsn(dsn: str) -> str:
         return "(unreadable)"
     where = f"{given.get('host', 'localhost')}:{given.get('port', '5432')}/{given.get('dbname', '')}"
     return f"{given['user']}@{where}" if given.get("user") else where
-
-
-def _ignore(_note: object) -> None:
-    pass
