@@ -20,7 +20,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgflow.errors import DatabaseUnavailableError, SchemaMismatchError, SettingsError
 from pgflow.store import points
-from pgflow.store.sending import send, send_at_once, transaction
+from pgflow.store.sending import execute, send, send_at_once, setting, transaction
 from pgflow.store.statement import Statement, all_rows, load
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ WIRE: Final[dict[str, Any]] = {
 PASSING: Final = (pg.DeadlockDetected, pg.SerializationFailure)
 NO_SCHEMA: Final = (pg.UndefinedTable, pg.InvalidSchemaName, pg.UndefinedColumn, pg.UndefinedFunction)
 PASSING_TRIES: Final = 5
+# for one transaction, and its first word: the store's connections are set to read committed, and stay so
+FROZEN: Final = "set transaction isolation level repeatable read, read only"
 CLOCK: Final = load("clock")
 
 
@@ -105,6 +107,18 @@ class Pool:
     async def atogether(self, work: Callable[[Callable[[Statement[Any]], Any]], T]) -> T:
         """Do `together` in a thread of the store's own."""
         return await self.arun_call(lambda: self.together(work))
+
+    def snapshot(self, work: Callable[[Callable[[Statement[Any]], Any]], T], *, seconds: float) -> T:
+        """Call `work(run)`: every statement it runs sees the same moment, only reads, and ends after `seconds`."""
+        settings = {"jit": "off", "work_mem": "64MB", "statement_timeout": f"{round(seconds * 1000)}ms"}
+
+        def body(conn: psycopg.Connection[tuple[Any, ...]]) -> T:
+            with transaction(conn) as opened:
+                execute(conn, "snapshot", FROZEN)
+                opened.run(setting(settings))
+                return work(opened.run)
+
+        return self._attempt(body, None)
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
