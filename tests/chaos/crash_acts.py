@@ -1,4 +1,4 @@
-"""The acts of a life of jobs, which together reach every edge of the store: each is played up to a fault, and mended."""
+"""The acts of a life of jobs, which together reach every edge of the store; each is played up to a fault."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import psycopg
 from chaos.crash_reads import reads
 from chaos.crash_scene import Scene, is_of_a_fault
 from pgflow import State, WorkerInfo, hookimpl
-from pgflow.admin import Maintenance
+from pgflow.admin import LOCAL, Maintenance
 from pgflow.model import OutcomeKind
 from pgflow.plugins.audit import entries
 from pgflow.plugins.cron import static
@@ -126,8 +126,18 @@ def trio(url: str, ledger: Path) -> None:
     """Work on the other event loop, two queues, one of which has nothing."""
     scene = Scene(url, ledger)
     with closing(scene):
-        scene.ask("swift", 120)
-        scene.ask("flaky")
+        for task in ("swift", "flaky", "snooze", "ok"):
+            scene.ask(task)
+        scene.work(backend="trio")
+
+
+def promised(url: str, ledger: Path) -> None:
+    """Claim so many at once that a worker promises to keep polling."""
+    scene = Scene(url, ledger)
+    with closing(scene):
+        scene.ask("swift", 40)
+        scene.work()
+        scene.ask("swift", 110)
         scene.work(backend="trio")
 
 
@@ -136,7 +146,7 @@ def strange(url: str, ledger: Path) -> None:
     scene = Scene(url, ledger, unknown_task_seconds=1)
     with closing(scene):
         ids = scene.ask("unknown", queue="default")
-        scene.work(stop_behind=0.2)
+        scene.work(until="select from pgflow.scheduled")
         with psycopg.connect(url, autocommit=True) as db:
             db.execute(
                 "update pgflow.jobs set run_at = run_at - interval '1 h', created_at = created_at - interval '1 h'"
@@ -145,7 +155,7 @@ def strange(url: str, ledger: Path) -> None:
             )
         with scene.step():
             scene.app.pool.run(settle.hurry(["default"], retries=True, later=True))
-        scene.work(stop_behind=0.2)
+        scene.work(until="select from pgflow.attempts where attempt > 1")
 
 
 def capped(url: str, ledger: Path) -> None:
@@ -175,10 +185,10 @@ def lost(url: str, ledger: Path) -> None:
             taken = scene.claim(2)
             if taken:
                 again = scene.app.pool.run(sql.recover("ghost", [job.lease_id for job in taken])).jobs
-                scene.finish(again[:1], OutcomeKind.SUCCEEDED)
+                scene.finish(again[:1], OutcomeKind.SUCCEEDED, rest=True)
         with psycopg.connect(url, autocommit=True) as db:
             db.execute("update pgflow.leases set expires_at = now() - interval '1 s'")
-        scene.work(stop_behind=0.3)
+        scene.work(until="select from pgflow.attempts where outcome = 'lost'")
 
 
 def beating(url: str, ledger: Path) -> None:
@@ -190,7 +200,7 @@ def beating(url: str, ledger: Path) -> None:
         with scene.step():
             for job_id in ids[:1]:
                 scene.app.cancel(job_id)
-        scene.work(stop_behind=0.5)
+        scene.work(until="select from pgflow.leases where expires_at > claimed_at + interval '1.1 s'")
 
 
 def acts(url: str, ledger: Path) -> None:
@@ -237,11 +247,13 @@ def upkeep(url: str, ledger: Path) -> None:
             lambda: rehearse(run, AGES),
             lambda: turned(pool, lambda: tidy(run, AGES)),
             lambda: whose_turn(pool),
+            lambda: _execute(url, "update pgflow.stats set bucket = bucket - interval '10 min'"),
             lambda: pool.together(minutes.keep),
             lambda: pool.run(minutes.forget()),
             lambda: pool.together(static.tidy),
+            lambda: pool.run(entries.keep(LOCAL, "pause", "queue default", {})),
             lambda: entries.forget(run, 3_600.0),
-            lambda: audit.audit(pool),
+            lambda: audit.audit(pool, audit.Scope(newest=10)),
         ):
             with scene.step():
                 do()
@@ -270,7 +282,7 @@ def schedules(url: str, ledger: Path) -> None:
             lambda: known.run("x"),
             lambda: known.pause("x", "why"),
             lambda: known.resume("x"),
-            lambda: known.page(),
+            known.page,
             lambda: known.remove("x"),
             firing.sync,
         ):
@@ -367,6 +379,7 @@ ALL: Final = (
     Act("refused", refused),
     Act("work", work, frozenset({"finish", "claim"})),
     Act("trio", trio, frozenset({"finish", "claim"})),
+    Act("promised", promised),
     Act("strange", strange),
     Act("capped", capped, frozenset({"claim"})),
     Act("held back", held_back),

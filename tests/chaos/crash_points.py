@@ -18,6 +18,7 @@ import time
 import traceback
 from collections import Counter
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -40,6 +41,7 @@ HOT: Final = frozenset(
 STALL_SECONDS: Final = 5.0
 CASE_SECONDS: Final = 60.0
 REAP_SECONDS: Final = 0.1
+RECORDED_AT_ONCE: Final = 6
 BY_NAME: Final = {act.name: act for act in ALL}
 
 
@@ -96,24 +98,30 @@ def _shut_down(conn: Any, how: int) -> None:
         wire.shutdown(how)
 
 
-def record(act: Act, server: str, template: str) -> list[Point]:
-    """Play an act undisturbed; gives the edges it reached, each once, in order."""
+def record(server: str, template: str) -> list[tuple[Act, list[Point]]]:
+    """Play the acts undisturbed; gives the edges that each reached, once, in order."""
+    left, going, found = list(ALL), {}, {}
+    while left or going:
+        while left and len(going) < RECORDED_AT_ONCE:
+            act = left.pop(0)
+            going[act.name] = Child(partial(_record, act, server, template))
+        name, child = next(iter(going.items()))
+        text = child.read(CASE_SECONDS)
+        del going[name]
+        if child.wait() != 0:
+            msg = f"the act {name} fails by itself: {text}"
+            raise RuntimeError(msg)
+        found[name] = [points.Point(*point) for point in json.loads(text)]
+    return [(act, found[act.name]) for act in ALL]
 
-    def play(told: int) -> None:
-        with _database(act, server, template) as (url, ledger):
-            seen: dict[Point, None] = {}
-            points.watcher = lambda point, _conn: seen.setdefault(point)
-            act.play(url, ledger)
-            points.watcher = None
-            with os.fdopen(os.dup(told), "w") as out:
-                json.dump(list(seen), out)
 
-    child = Child(play)
-    text = child.read(CASE_SECONDS)
-    if child.wait() != 0:
-        msg = f"the act {act.name} fails by itself: {text}"
-        raise RuntimeError(msg)
-    return [points.Point(*point) for point in json.loads(text)]
+def _record(act: Act, server: str, template: str, told: int) -> None:
+    seen: dict[Point, None] = {}
+    with _database(act, server, template) as (url, ledger):
+        points.watcher = lambda point, _conn: seen.setdefault(point)
+        act.play(url, ledger)
+        points.watcher = None
+    os.write(told, json.dumps(list(seen)).encode())
 
 
 def plan(recorded: Iterable[tuple[Act, list[Point]]]) -> list[Case]:
@@ -160,23 +168,24 @@ def judge(case: Case, server: str, template: str) -> str:
             victim.wait()
             return said or "the edge was not reached"
         # a stalled one is still alive, and works on beside the healthy one
-        if case.fault == "stall" and not act.empty:
-            mend(url, ledger, lapse=False)
+        if case.fault == "stall":
+            _made_whole(act, url, ledger, lapse=False)
         said, status = victim.read(CASE_SECONDS), victim.wait()
         if status not in (0, -signal.SIGKILL if case.fault == "kill" else 0):
             return f"ended with {status}: {said}"
+        _made_whole(act, url, ledger, lapse=True)
         if act.empty:
-            return _made_whole(act, url, ledger)
-        mend(url, ledger, lapse=True)
+            return ""
         orders = "orders" if act.name == "joined" else None
         wrong = check(url, ledger, orders_table=orders, reap_seconds=REAP_SECONDS)
         return explained(wrong) if wrong else ""
 
 
-def _made_whole(act: Act, url: str, ledger: Path) -> str:
-    # what makes databases and schemas is simply done again
-    act.play(url, ledger)
-    return ""
+def _made_whole(act: Act, url: str, ledger: Path, *, lapse: bool) -> None:
+    if act.empty:
+        act.play(url, ledger)  # what makes databases and schemas is simply done again
+    else:
+        mend(url, ledger, lapse=lapse)
 
 
 class Child:
@@ -284,7 +293,7 @@ def main() -> int:
         server = os.environ.get("PGFLOW_TEST_DATABASE_URL") or _own_server(stack)
         template = databases.template(server, App("scene").migrations)
         began = time.monotonic()
-        recorded = [(act, record(act, server, template)) for act in ALL]
+        recorded = record(server, template)
         cases = plan(recorded)
         if asked.list:
             print("\n".join(f"{act.name}: {name}, {moment}" for act, found in recorded for name, moment in found))
