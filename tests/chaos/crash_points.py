@@ -22,9 +22,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import pgflow
 from chaos.checker import check, explained
 from chaos.crash_acts import ALL, Act
 from chaos.crash_scene import Struck, mend
+from chaos.ledger import read
 from pgflow import App
 from pgflow.store import databases, points
 from pgflow.store.embedded import acquire
@@ -137,23 +139,28 @@ def plan(recorded: Iterable[tuple[Act, list[Point]]]) -> list[Case]:
 
 
 def sliced(cases: Iterable[Case]) -> list[Case]:
-    """Choose what the suite runs: every fault on the hot path, elsewhere one by turns."""
-    order: dict[tuple[str, str, str], int] = {}
+    """Choose what the suite runs: on the hot path every edge and fault, elsewhere one of a statement in turn."""
+    of_name: dict[str, list[Case]] = {}
+    for case in {case[1:]: case for case in reversed(list(cases))}.values():
+        of_name.setdefault(case.name, []).append(case)
     chosen = []
-    seen: set[tuple[str, str]] = set()
-    for case in cases:
-        nth = order.setdefault(case[:3], len(order))
-        if case.name in HOT:
-            if case[1:3] not in seen or case.fault == FAULTS[nth % len(FAULTS)]:
-                chosen.append(case)
-            if case.fault == FAULTS[-1]:
-                seen.add(case[1:3])
-        elif case.fault == FAULTS[nth % len(FAULTS)]:
-            chosen.append(case)
+    for nth, (name, mine) in enumerate(sorted(of_name.items())):
+        moments = sorted({case.moment for case in mine})
+        turn = moments[nth % len(moments)], FAULTS[nth % len(FAULTS)]
+        chosen += [case for case in mine if name in HOT or (case.moment, case.fault) == turn]
     return chosen
 
 
-def judge(case: Case, server: str, template: str) -> str:
+def named_in_files() -> set[str]:
+    """Name every statement in sql/, of the store and of the plugins."""
+    found = set()
+    for folder in Path(pgflow.__path__[0]).rglob("sql"):
+        own = "" if folder.parent.name == "store" else f"{folder.parent.name}/"
+        found |= {own + file.relative_to(folder).with_suffix("").as_posix() for file in folder.rglob("*.sql")}
+    return found
+
+
+def judge(case: Case, server: str, template: str, *, mends: bool = True) -> str:
     """Play a case, mend and check; gives what is wrong."""
     act = BY_NAME[case.act]
     with _database(act, server, template) as (url, ledger):
@@ -166,14 +173,15 @@ def judge(case: Case, server: str, template: str) -> str:
         said = victim.read(CASE_SECONDS, 1)
         if said != "!":
             victim.wait()
-            return said or "the edge was not reached"
+            return said or f"the edge was not reached; {[line['error'] for line in read(ledger) if 'error' in line]}"
         # a stalled one is still alive, and works on beside the healthy one
-        if case.fault == "stall":
+        if case.fault == "stall" and mends:
             _made_whole(act, url, ledger, lapse=False)
         said, status = victim.read(CASE_SECONDS), victim.wait()
         if status not in (0, -signal.SIGKILL if case.fault == "kill" else 0):
             return f"ended with {status}: {said}"
-        _made_whole(act, url, ledger, lapse=True)
+        if mends:
+            _made_whole(act, url, ledger, lapse=True)
         if act.empty:
             return ""
         orders = "orders" if act.name == "joined" else None
@@ -281,31 +289,43 @@ def _tell(told: int, text: str) -> None:
 
 def main() -> int:
     """Run what is asked for, and tell it."""
+    asked = _arguments().parse_args()
+    with ExitStack() as stack:
+        server = os.environ.get("PGFLOW_TEST_DATABASE_URL") or _own_server(stack)
+        template = databases.template(server, App("scene").migrations)
+        if asked.case:
+            case = Case(*asked.case)
+            return tell([Result(case, judge(case, server, template, mends=not asked.unmended), 0.0)])
+        began = time.monotonic()
+        recorded = record(server, template)
+        if asked.list:
+            say("\n".join(f"{act.name}: {name}, {moment}" for act, found in recorded for name, moment in found))
+            return 0
+        cases = sliced(plan(recorded)) if asked.slice else plan(recorded)
+        cases = [c for c in cases if asked.only in f"{c.act} {c.name}" and asked.fault in (None, c.fault)]
+        edges = len({case[1:3] for case in cases})
+        say(f"{edges} edges, {len(cases)} cases; {time.monotonic() - began:.1f} s to find them")
+        broken = tell(run(cases, server, template, at_once=asked.at_once, stalled=asked.stalled))
+        say(f"{len(cases)} cases, {broken} broken, {time.monotonic() - began:.1f} s")
+        return 1 if broken else 0
+
+
+def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--slice", action="store_true", help="what the suite runs, in about a minute")
     parser.add_argument("--only", default="", help="edges, or acts, whose name holds this")
     parser.add_argument("--fault", choices=FAULTS)
+    parser.add_argument("--case", nargs=4, metavar=("ACT", "NAME", "MOMENT", "FAULT"), help="one case alone")
+    parser.add_argument("--unmended", action="store_true", help="with --case: check without mending, which must fail")
     parser.add_argument("--at-once", type=int, default=2 * (os.cpu_count() or 1))
-    parser.add_argument("--stalled", type=int, default=10, help="cases that stall at once")
+    parser.add_argument("--stalled", type=int, default=8, help="cases that stall at once")
     parser.add_argument("--list", action="store_true", help="name the edges, and run nothing")
-    asked = parser.parse_args()
-    with ExitStack() as stack:
-        server = os.environ.get("PGFLOW_TEST_DATABASE_URL") or _own_server(stack)
-        template = databases.template(server, App("scene").migrations)
-        began = time.monotonic()
-        recorded = record(server, template)
-        cases = plan(recorded)
-        if asked.list:
-            print("\n".join(f"{act.name}: {name}, {moment}" for act, found in recorded for name, moment in found))
-            return 0
-        cases = sliced(cases) if asked.slice else cases
-        cases = [c for c in cases if asked.only in f"{c.act} {c.name}" and asked.fault in (None, c.fault)]
-        print(
-            f"{len({c[1:3] for c in cases})} edges, {len(cases)} cases; {time.monotonic() - began:.1f} s to find them"
-        )
-        broken = tell(run(cases, server, template, at_once=asked.at_once, stalled=asked.stalled))
-        print(f"{len(cases)} cases, {broken} broken, {time.monotonic() - began:.1f} s")
-        return 1 if broken else 0
+    return parser
+
+
+def say(text: str) -> None:
+    """Say something to whoever ran the command."""
+    print(text, flush=True)  # noqa: T201 - it is one
 
 
 def tell(results: Iterable[Result]) -> int:
@@ -316,9 +336,9 @@ def tell(results: Iterable[Result]) -> int:
         count[result.case.fault] += 1
         if result.problem:
             broken += 1
-            print(f"BROKEN {result.case}\n  " + result.problem.replace("\n", "\n  "), flush=True)
+            say(f"BROKEN {result.case}\n  " + result.problem.replace("\n", "\n  "))
     for fault in count:
-        print(f"{fault}: {count[fault]} cases, {seconds[fault] / count[fault]:.2f} s each")
+        say(f"{fault}: {count[fault]} cases, {seconds[fault] / count[fault]:.2f} s each")
     return broken
 
 

@@ -16,9 +16,9 @@ from pgflow import App, Cancel, JobRejected, PgflowError, Snooze, State
 from pgflow.ids import IdMaker
 from pgflow.model import NewJob, Outcome, OutcomeKind
 from pgflow.store import jobs as sql
+from pgflow.store import settle
 from pgflow.task import TaskOptions
 from pgflow.task.sending import make_template
-from pgflow.testing import drain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,7 +43,14 @@ class Scene:
         self.url = url
         self.ledger = Ledger(ledger)
         quick = {"lease_seconds": LEASE_SECONDS, "reap_interval_ms": 100, "poll_interval_ms": 50}
-        given = {**quick, "dataset_bucket": "none", "shutdown_grace_seconds": 2, "concurrency": 4, **settings}
+        given = {
+            **quick,
+            "dataset_bucket": "none",
+            "shutdown_grace_seconds": 2,
+            "concurrency": 4,
+            "db_max_connections": 3,
+            **settings,
+        }
         off = tuple(name for name in BUILTIN if name not in uses)
         self.app = App("scene", dsn=url, plugins=plugins, disabled_plugins=off, **given)
         _declare(self.app, self.ledger)
@@ -61,6 +68,7 @@ class Scene:
         except Exception as error:
             if not is_of_a_fault(error):
                 raise
+            self.ledger.note("broken", error=repr(error))
 
     def ask(self, task: str, count: int = 1, **options: Any) -> list[str]:
         """Enqueue some jobs, all or none; gives the ids that were acknowledged."""
@@ -234,7 +242,22 @@ def mend(url: str, ledger: Path, *, lapse: bool, timeout: float = 60) -> None:
     scene = Scene(url, ledger, lease_seconds=5)
     with closing(scene):
         scene.app.task(name="unknown", bind=True)(_kept(scene.ledger, lambda: None))
-        drain(scene.app, queues=queues, later=True, timeout=timeout)
+        anyio.run(_settle, scene.app, queues, timeout)
+
+
+async def _settle(app: App, queues: Sequence[str], seconds: float) -> None:
+    worker = app.worker(queues=queues)
+    left: list[Any] = []
+    async with anyio.create_task_group() as group:
+        group.start_soon(worker.run)
+        with anyio.move_on_after(seconds):
+            while left := await app.pool.arun(settle.unsettled(queues, later=True)):
+                await app.pool.arun(settle.hurry(queues, retries=True, later=True))
+                await anyio.sleep(0.02)
+        worker.stop()
+    if left:
+        msg = "not ended: " + "; ".join(map(str, left))
+        raise AssertionError(msg)
 
 
 def _kept(ledger: Ledger, body: Any) -> Any:
