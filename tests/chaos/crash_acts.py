@@ -235,15 +235,17 @@ def upkeep(url: str, ledger: Path) -> None:
     with closing(scene):
         pool = scene.app.pool
         run = Maintenance(scene.app, ME, pool)
-        scene.of(State.SUCCEEDED)
         now = datetime.now(UTC)
         for do in (
+            # neither may go with its bucket
             lambda: scene.of(State.DEAD),
+            lambda: scene.of(State.QUEUED),
             lambda: buckets.ensure(pool, "day", now - timedelta(days=20)),
             lambda: buckets.remove(pool, buckets.name_of("day", now - timedelta(days=20)), drop=False),
             lambda: buckets.drop(pool, buckets.name_of("day", now - timedelta(days=20))),
             lambda: buckets.ensure(pool, "day"),
             lambda: buckets.remove(pool, buckets.name_of("day", now)),
+            lambda: scene.finish(scene.claim(), OutcomeKind.SUCCEEDED),
             lambda: rehearse(run, AGES),
             lambda: turned(pool, lambda: tidy(run, AGES)),
             lambda: whose_turn(pool),
