@@ -20,7 +20,7 @@ from pgflow.errors import DatabaseUnavailableError, SchemaMismatchError
 from pgflow.store import points
 from pgflow.store.connections import AllBusyError, Connections, NotOpenedError
 from pgflow.store.faults import Fault, UnansweredError, fault_of, says
-from pgflow.store.sending import send, send_at_once, transaction
+from pgflow.store.sending import execute, send, send_at_once, setting, transaction
 from pgflow.store.statement import Statement, all_rows
 from pgflow.store.wire import Greeting, bounds, connect, shown_dsn, with_wire_limits
 
@@ -40,7 +40,9 @@ T = TypeVar("T")
 PASSING_TRIES: Final = 5
 ANSWER_SECONDS: Final = 30.0
 PATIENT_SECONDS: Final = 3_600.0
-"""For what may rightly take long: a migration, a bucket."""
+"""For what may rightly take long: a migration, a bucket, an audit."""
+# for one transaction, and its first word: the store's connections are set to read committed, and stay so
+FROZEN: Final = "set transaction isolation level repeatable read, read only"
 
 
 class Pool:
@@ -130,6 +132,18 @@ class Pool:
         """Do `together` in a thread of the store's own."""
         return await self.arun_call(lambda: self.together(work))
 
+    def snapshot(self, work: Callable[[Callable[[Statement[Any]], Any]], T], *, seconds: float) -> T:
+        """Call `work(run)`: every statement it runs sees the same moment, only reads, and ends after `seconds`."""
+        settings = {"jit": "off", "work_mem": "64MB", "statement_timeout": f"{round(seconds * 1000)}ms"}
+
+        def body(conn: Wire, _: Sent) -> T:
+            with transaction(conn) as opened:
+                execute(conn, "snapshot", FROZEN)
+                opened.run(setting(settings))
+                return work(opened.run)
+
+        return self._attempt(body, repeatable=True, patient=True)
+
     @contextmanager
     def transaction(self, *, patient: bool = False) -> Iterator[Transaction]:
         """Open a transaction for statements and enqueues that are stored together: `run` for those, `conn` for these.
@@ -201,11 +215,11 @@ class Pool:
             answer = await anyio.to_thread.run_sync(call, limiter=self._limiter)
         return answer  # noqa: RET504 - a return within the scope hides from type checkers that it always comes
 
-    def _attempt(self, work: Callable[[Wire, Sent], T], *, repeatable: bool) -> T:
+    def _attempt(self, work: Callable[[Wire, Sent], T], *, repeatable: bool, patient: bool = False) -> T:
         sent = Sent()
         for left in range(PASSING_TRIES, -1, -1):
             try:
-                with self._borrowed() as conn:
+                with self.patient() if patient else self._borrowed() as conn:
                     sent.may_be_done = True
                     return work(conn, sent)
             except DatabaseUnavailableError as error:
