@@ -29,11 +29,16 @@ AGES: Final = Ages(archive=7, drop=14, letters=90, stats=30, decisions=30, worke
 
 
 class Act(NamedTuple):
-    """A part of the life. On an `empty` database nothing is migrated; points of its `own` names are its own cases."""
+    """A part of the life, on a migrated database or an `empty` one.
+
+    Edges of its `own` names are cases in it, wherever else they are; those it `keeps` only in it, since others reach
+    them by chance.
+    """
 
     name: str
     play: Callable[[str, Path], None]
     own: frozenset[str] = frozenset()
+    keeps: frozenset[str] = frozenset()
     empty: bool = False
 
 
@@ -229,7 +234,7 @@ ALL: Final = (
     Act("capped", capped, frozenset({"claim"})),
     Act("held back", held_back),
     Act("lost", lost, frozenset({"reap", "claim"})),
-    Act("beating", beating, frozenset({"finish"})),
+    Act("beating", beating, frozenset({"finish"}), keeps=frozenset({"extend_leases", "standing_leases"})),
     Act("acts", acts, frozenset({"enqueue"})),
     Act("upkeep", upkeep.upkeep),
     Act("schedules", upkeep.schedules, frozenset({"joined/enqueue"})),
@@ -237,5 +242,5 @@ ALL: Final = (
     Act("migrated", upkeep.migrated, frozenset({"migrate/own"}), empty=True),
     Act("templates", upkeep.templates, empty=True),
     Act("forgotten", upkeep.forgotten),
-    Act("looks", upkeep.looks),
+    Act("looks", upkeep.looks, keeps=frozenset({"waiting_queues"})),
 )

@@ -31,11 +31,13 @@ class Case(NamedTuple):
 
 def plan(recorded: Iterable[tuple[Act, list[Point]]]) -> list[Case]:
     """Make every case: each edge in the first act that reaches it, those of an act's own names there too."""
+    found = list(recorded)
+    kept = {name: act.name for act, _ in found for name in act.keeps}
     taken: set[Point] = set()
     cases = []
-    for act, reached in recorded:
+    for act, reached in found:
         for point in reached:
-            if point not in taken or point.name in act.own:
+            if kept.get(point.name, act.name) == act.name and (point not in taken or point.name in act.own):
                 taken.add(point)
                 cases += [Case(act.name, *point, fault) for fault in FAULTS]
     return cases

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import anyio
 import psycopg
 
 from chaos.crash_reads import reads
-from chaos.crash_scene import Scene, is_of_a_fault
+from chaos.crash_scene import Scene
 from pgflow import State, WorkerInfo
 from pgflow.admin import LOCAL, Maintenance
 from pgflow.model import OutcomeKind
@@ -113,44 +113,36 @@ def migrated(url: str, ledger: Path) -> None:
             pool.close()
 
 
-def listening(url: str, _ledger: Path) -> None:
+def listening(url: str, ledger: Path) -> None:
     """Hear the doorbell, and probe a line on which nothing is said."""
 
     async def hear() -> None:
         with anyio.move_on_after(5):
-            async with listen.Listener(url) as listener:
-                with psycopg.connect(url, autocommit=True) as db:
-                    probed = anyio.Event()
-                    async with anyio.create_task_group() as group:
-                        group.start_soon(_ring_later, db, probed)
-                        async for _ in listener:
-                            break
-                        group.cancel_scope.cancel()
+            async with listen.Listener(url) as listener, anyio.create_task_group() as group:
+                group.start_soon(ring)
+                async for _ in listener:
+                    break
+                group.cancel_scope.cancel()
+
+    async def ring() -> None:
+        await anyio.sleep(0.15)
+        _execute(url, "select pg_notify('pgflow', 'default')")
 
     listen.PROBE_SECONDS = 0.05  # type: ignore[misc]
-    try:
+    scene = Scene(url, ledger)
+    with closing(scene), scene.step():
         anyio.run(hear)
-    except Exception as error:
-        if not is_of_a_fault(error):
-            raise
 
 
-async def _ring_later(db: Any, _probed: anyio.Event) -> None:
-    await anyio.sleep(0.15)
-    db.execute("select pg_notify('pgflow', 'default')")
-
-
-def templates(url: str, _ledger: Path) -> None:
+def templates(url: str, ledger: Path) -> None:
     """Make a template of a schema that nobody had, a clone of it, and drop both."""
     own = migrate.Migration(1, "own", "select 1", f"scene{os.getpid()}")
-    try:
+    scene = Scene(url, ledger)
+    with closing(scene), scene.step():
         name = databases.template(url, [own])
         databases.drop(url, databases.clone(url, name))
         databases.drop(url, psycopg.conninfo.make_conninfo(url, dbname=name))
         databases.hasten(url)
-    except Exception as error:
-        if not is_of_a_fault(error):
-            raise
 
 
 def forgotten(url: str, ledger: Path) -> None:
