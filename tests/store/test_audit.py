@@ -76,7 +76,7 @@ def test_a_busy_life_is_clean_all_along(pool: Pool, db: Db) -> None:
         "queued", "running", "retrying", "succeeded", "dead", "cancelled", "expired",
     }, states  # fmt: skip
     assert audit(pool, Scope(newest=10)) == []
-    life.put("waits for long", delay=900)
+    life.put("waits-for-long", delay=900)
     assert audit(pool) == []
 
 
