@@ -13,49 +13,33 @@ if TYPE_CHECKING:
 
 Held = dict[str, set[tuple[Any, ...]]]
 
-LOOK: Final = """
-select 'ready', to_json(array[queue, rank::text, job_id::text, attempt::text, spent::text, suspect::text, alone::text])
-from pgflow.ready
-union all
-select 'scheduled', to_json(array[queue, rank::text, job_id::text, attempt::text, spent::text, suspect::text, alone::text,
-  (run_at <= now())::text])
-from pgflow.scheduled
-union all
-select 'leases', to_json(array[l.id::text, worker_id, queue, suspect::text, alone::text,
-  (expires_at < clock_timestamp())::text, string_agg(concat_ws(' ', u.j, u.a, u.s), ', ' order by u.j)])
-from pgflow.leases as l, unnest(job_ids, attempts, spent) as u (j, a, s) group by l.id
-union all
-select 'attempts', to_json(array[job_id::text, attempt::text, outcome::text, error_code, coalesce(spent, 0)::text, worker_id])
-from pgflow.attempts
-union all
-select 'letters', to_json(array[job_id::text, attempt::text, reason_code, replayed_as::text, (discarded_at is not null)::text])
-from pgflow.dead_letters
-union all
-select 'wishes', to_json(array[job_id::text]) from pgflow.cancellations
-union all
-select 'keys', to_json(array[key, job_id::text]) from pgflow.unique_keys where scope = 'job'
-union all
-select 'jobs', to_json(array[id::text, queue, priority::text, max_attempts::text, unique_key, replay_of::text, root_id::text])
-from pgflow.jobs
-union all
-select 'states', to_json(array[id::text, state, attempt::text, spent::text]) from pgflow.job_state
-union all
-select 'stats', to_json(array[queue, outcome::text, worker_id, sum(count)::text]) from pgflow.stats
-group by queue, outcome, worker_id
-union all
-select 'charged', to_json(array[queue, sum(count)::text]) from pgflow.rates group by queue
-union all
-select 'paused', to_json(array[name]) from pgflow.queues where paused
-"""
-KINDS: Final = (
-    "ready", "scheduled", "leases", "attempts", "letters", "wishes", "keys", "jobs", "states", "stats", "charged", "paused",
-)  # fmt: skip
+LOOK: Final[dict[str, str]] = {
+    "ready": "queue, rank, job_id, attempt, spent, suspect, alone from pgflow.ready",
+    "scheduled": "queue, rank, job_id, attempt, spent, suspect, alone, run_at <= now() from pgflow.scheduled",
+    "leases": "l.id, worker_id, queue, suspect, alone, expires_at < clock_timestamp(),"
+    " string_agg(concat_ws(' ', u.j, u.a, u.s), ', ' order by u.j)"
+    " from pgflow.leases as l, unnest(job_ids, attempts, spent) as u (j, a, s) group by l.id",
+    "attempts": "job_id, attempt, outcome, error_code, coalesce(spent, 0), worker_id from pgflow.attempts",
+    "letters": "job_id, attempt, reason_code, replayed_as, discarded_at is not null from pgflow.dead_letters",
+    "wishes": "job_id from pgflow.cancellations",
+    "keys": "key, job_id from pgflow.unique_keys where scope = 'job'",
+    "jobs": "id, queue, priority, max_attempts, unique_key, replay_of, root_id from pgflow.jobs",
+    "states": "id, state, attempt, spent from pgflow.job_state",
+    "stats": "queue, outcome, worker_id, sum(count) from pgflow.stats group by queue, outcome, worker_id",
+    "charged": "queue, sum(count) from pgflow.rates group by queue",
+    "paused": "name from pgflow.queues where paused",
+}
+"""What is looked at, as a select of columns."""
+ALL: Final = " union all ".join(
+    f"select '{kind}', (select array_agg(value) from json_each_text(row_to_json(r))) from (select {columns}) as r"
+    for kind, columns in LOOK.items()
+)
 
 
 def look(db: psycopg.Connection[Any]) -> Held:
     """Read what the tables hold."""
-    held: Held = {kind: set() for kind in KINDS}
-    for kind, row in db.execute(LOOK, prepare=True):
+    held: Held = {kind: set() for kind in LOOK}
+    for kind, row in db.execute(ALL, prepare=True):
         assert tuple(row) not in held[kind], f"{kind} has this twice: {row}"
         held[kind].add(tuple(row))
     return held
@@ -95,7 +79,7 @@ def differences(found: Held, wanted: Held) -> list[str]:
     """Tell where the tables are not as foretold."""
     return [
         line
-        for kind in KINDS
+        for kind in LOOK
         for line in (
             *(f"{kind} lacks {row}" for row in sorted(wanted[kind] - found[kind], key=str)),
             *(f"{kind} should not have {row}" for row in sorted(found[kind] - wanted[kind], key=str)),
