@@ -41,6 +41,8 @@ PASSING: Final = (pg.DeadlockDetected, pg.SerializationFailure)
 NO_SCHEMA: Final = (pg.UndefinedTable, pg.InvalidSchemaName, pg.UndefinedColumn, pg.UndefinedFunction)
 PASSING_TRIES: Final = 5
 SET_LOCAL: Final = "select set_config(name, value, true) from json_each_text(%(settings)s::json) as s (name, value)"
+# for one transaction, and its first word: the store's connections are set to read committed, and stay so
+FROZEN: Final = "set transaction isolation level repeatable read, read only"
 CLOCK: Final = load("clock")
 
 
@@ -109,6 +111,18 @@ class Pool:
     async def atogether(self, work: Callable[[Callable[[Statement[Any]], Any]], T]) -> T:
         """Do `together` in a thread of the store's own."""
         return await self.arun_call(lambda: self.together(work))
+
+    def snapshot(self, work: Callable[[Callable[[Statement[Any]], Any]], T], *, seconds: float) -> T:
+        """Call `work(run)`: every statement it runs sees the same moment, only reads, and ends after `seconds`."""
+        settings = {"jit": "off", "work_mem": "64MB", "statement_timeout": f"{round(seconds * 1000)}ms"}
+
+        def body(conn: psycopg.Connection[tuple[Any, ...]]) -> T:
+            with conn.transaction():
+                conn.execute(FROZEN)
+                conn.execute(SET_LOCAL, {"settings": json.dumps(settings)})
+                return work(lambda statement: statement.read(_rows(conn, statement.query, statement.params)))
+
+        return self._attempt(body, None)
 
     def clock_offset(self) -> float:
         """Seconds the database's clock is ahead of this machine's, learnt once per process."""
