@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from chaos.machine_moves import (
     A_MINUTE,
@@ -20,15 +20,13 @@ from chaos.machine_moves import (
     QUEUES,
     asked,
     claiming,
-    delays,
+    end,
     of,
     outcome,
     places,
-    queues,
     some,
-    ways,
     workers,
-)  # fmt: skip
+)
 from chaos.model import Model
 from chaos.model_values import AT_ONCE, FINAL, SOON, End, Hand, Job
 from chaos.tables import differences, foretold, look
@@ -37,9 +35,10 @@ from pgflow.model import Claimed, NewJob
 from pgflow.store import buckets, forget, keys, limited
 from pgflow.store import jobs as sql
 from pgflow.store.admin import act
+from pgflow.store.admin.audit import Scope, audit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     import psycopg
 
@@ -52,7 +51,6 @@ class StoreMachine(RuleBasedStateMachine):
 
     pool: ClassVar[Pool]
     db: ClassVar[psycopg.Connection[Any]]
-    audit: ClassVar[Callable[[], None]]
     seen: ClassVar[Counter[str]]
     """How often what came about, over all histories: one in which nothing happens proves nothing."""
 
@@ -63,6 +61,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.ids: list[str] = []
         self.asked: list[list[NewJob]] = []
         self.hands: list[Claimed] = []
+        self.has_forgotten = False
         self.today = buckets.name_of("day", datetime.now(UTC))
 
     @invariant()
@@ -72,13 +71,19 @@ class StoreMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.seen["histories"] += 1
-        for job in self.model.jobs.values():
-            self.seen.update(f"{run.outcome} {run.code}" for run in job.runs)
-        self.audit()
+        for (_, outcome, _), count in self.model.counts.items():
+            self.seen[outcome] += count
+        kept = 0.0 if self.has_forgotten else 86_400.0
+        scope = Scope(kept_seconds=kept, reap_seconds=3600, limits={LIMITED: IN_FLIGHT}, rates={LIMITED: A_MINUTE})
+        assert audit(self.pool, scope) == []
         if self.model.bucket is not None:
             buckets.remove(self.pool, self.today)
 
     # the way of a job
+
+    @initialize(wishes=st.lists(asked, min_size=3, max_size=6))
+    def there_is_work(self, wishes: list[dict[str, Any]]) -> None:
+        self.enqueue(wishes)
 
     @rule(wishes=st.lists(asked, min_size=1, max_size=3))
     def enqueue(self, wishes: list[dict[str, Any]]) -> None:
@@ -91,24 +96,30 @@ class StoreMachine(RuleBasedStateMachine):
         if all(job.id in self.model.jobs for job in jobs):
             self._enqueue(jobs)
 
-    @rule(queue=queues, worker=workers, most=st.integers(1, 5), lone=st.integers(1, 3), suspects=st.booleans())
-    def claim(self, queue: str, worker: str, most: int, lone: int, suspects: bool) -> None:
+    @precondition(lambda self: self._waiting())
+    @rule(place=places, worker=workers, most=st.integers(1, 5), lone=st.integers(1, 3), suspects=st.booleans())
+    def claim(self, place: int, worker: str, most: int, lone: int, suspects: bool) -> None:
+        [queue] = of(self._waiting(), [place])
         names = [sql.new_lease_id() for _ in range(1 + lone)]
-        wanted = self.model.claim(queue, worker, names[0], names[1:], most, suspects=suspects)
-        self._took(self.pool.run(claiming(queue, worker, names, most, suspects=suspects)).jobs, wanted)
+        if queue == LIMITED:
+            self._claim_within_limits(worker, names, most)
+        else:
+            wanted = self.model.claim(queue, worker, names[0], names[1:], most, suspects=suspects)
+            self._took(self.pool.run(claiming(queue, worker, names, most, suspects=suspects)).jobs, wanted)
 
-    @rule(worker=workers, most=st.integers(1, 4))
-    def claim_within_limits(self, worker: str, most: int) -> None:
-        names = [sql.new_lease_id() for _ in range(3)]
-        left = min(IN_FLIGHT - self.model.in_flight(LIMITED), A_MINUTE - self.model.charged[LIMITED])
-        wanted = self.model.claim(LIMITED, worker, names[0], names[1:], min(most, left), suspects=True) if left else []
-        self.model.charged[LIMITED] += len(wanted)
-        limits = limited.Limits(LIMITED, worker, IN_FLIGHT, A_MINUTE)
-        brought = self.pool.together(
-            lambda run: limited.claim(run, limits, most, lambda n: claiming(LIMITED, worker, names, n, suspects=True))
-        )
-        assert brought.allowed == min(most, left)
-        self._took(brought.jobs, wanted)
+    @precondition(lambda self: self._waiting())
+    @rule(place=places, worker=workers, ends=st.lists(end, min_size=1, max_size=4), over=st.booleans())
+    def work(self, place: int, worker: str, ends: list[tuple[int, str, float]], over: bool) -> None:
+        self.claim(place, worker, 4, 3, suspects=True)
+        self._finish(list(filter(self._runs, self.hands)), ends, over=over)
+
+    @precondition(lambda self: self._waiting())
+    @rule(place=places, worker=workers)
+    def crash(self, place: int, worker: str) -> None:
+        self.claim(place, worker, 4, 3, suspects=True)
+        self.leases_jump_in_time(list(range(len(self.model.leases))), back=True)
+        self.reap()
+        self.time_passes_and_what_waits_is_due()
 
     @precondition(lambda self: self.model.leases)
     @rule(worker=workers)
@@ -118,14 +129,14 @@ class StoreMachine(RuleBasedStateMachine):
         assert {(job.lease_id, job.job_id, job.attempt) for job in found} == held
 
     @precondition(lambda self: any(map(self._runs, self.hands)))
-    @rule(ends=st.lists(st.tuples(places, ways, delays), min_size=1, max_size=4), over=st.booleans())
+    @rule(ends=st.lists(end, min_size=1, max_size=4), over=st.booleans())
     def finish(self, ends: list[tuple[int, str, float]], over: bool) -> None:
         self._finish(list(filter(self._runs, self.hands)), ends, over=over)
 
     @precondition(lambda self: self.hands)
-    @rule(ends=st.lists(st.tuples(st.integers(0, 99), ways, delays), min_size=1, max_size=4), over=st.booleans())
+    @rule(ends=st.lists(end, min_size=1, max_size=4), over=st.booleans())
     def finish_late_or_twice(self, ends: list[tuple[int, str, float]], over: bool) -> None:
-        self._finish(self.hands, ends, over=over)
+        self._finish(self.hands[::-1], ends, over=over)
 
     @precondition(lambda self: self.model.leases)
     @rule(which=some, worker=workers)
@@ -144,17 +155,14 @@ class StoreMachine(RuleBasedStateMachine):
         for name in names:
             self.model.leases[name].lapsed = back
 
+    @precondition(lambda self: any(lease.lapsed for lease in self.model.leases.values()))
     @rule()
     def reap(self) -> None:
         wanted = self.model.reap()
         self.seen.update(f"reaped as {outcome}" for _, _, outcome in wanted)
         assert {(row[0], row[1], row[2]) for row in self.pool.run(sql.reap())} == wanted
 
-    @precondition(lambda self: any(lease.lapsed for lease in self.model.leases.values()))
-    @rule()
-    def reap_what_lapsed(self) -> None:
-        self.reap()
-
+    @precondition(lambda self: any(job.place == "scheduled" for job in self.model.jobs.values()))
     @rule()
     def promote(self) -> None:
         moved, wait = self.pool.run(sql.promote())
@@ -213,7 +221,7 @@ class StoreMachine(RuleBasedStateMachine):
         changes = self.pool.together(lambda run: act.discard_many(run, ids))
         self._became("discard", changes, self.model.discard(ids))
 
-    @rule(queue=st.sampled_from((*QUEUES, LIMITED)), paused=st.booleans())
+    @rule(queue=st.sampled_from((*QUEUES, LIMITED)), paused=st.sampled_from((False, False, True)))
     def pause_or_resume(self, queue: str, paused: bool) -> None:
         if paused:
             self.pool.run(act.pause(queue))
@@ -224,27 +232,31 @@ class StoreMachine(RuleBasedStateMachine):
 
     # upkeep
 
-    @rule()
-    def the_bucket_of_today_is_made_or_dropped(self) -> None:
-        if self.model.bucket is None:
+    @precondition(lambda self: self._ended())
+    @rule(what=st.sampled_from((None, None, None, "default", "closed_letters", "dead_letters")))
+    def forget(self, what: str | None) -> None:
+        if what is None:
+            return
+        time.sleep(CLOCK_SECONDS)
+        self.has_forgotten = True
+        if what == "default":
+            wanted = self.model.forget_ended()
+        else:
+            wanted = self.model.forget_letters(closed_only=what == "closed_letters")
+        assert forget.forget(self.pool, what, 0, goes_on=lambda: True) == wanted
+
+    @precondition(lambda self: self._ended())
+    @rule(once_in_a_while=st.sampled_from((False, False, True)))
+    def the_bucket_of_today_is_made_or_dropped(self, once_in_a_while: bool) -> None:
+        if once_in_a_while and self.model.bucket is None:
             assert buckets._create(self.pool, self.today)
             held = buckets._held(self.today)
             self.model.bucket = buckets.floor_id(held[0]), buckets.floor_id(held[1])
-        else:
+        elif once_in_a_while:
+            self.has_forgotten = True
             kept = self.model.drop_bucket()
             assert buckets.remove(self.pool, self.today) == kept
             self.seen["put back from a bucket"] += kept
-
-    @rule()
-    def forget_what_ended(self) -> None:
-        time.sleep(CLOCK_SECONDS)
-        assert forget.forget(self.pool, "default", 0, goes_on=lambda: True) == self.model.forget_ended()
-
-    @rule(kind=st.sampled_from(("closed_letters", "dead_letters")))
-    def forget_letters(self, kind: str) -> None:
-        closed_only = kind == "closed_letters"
-        wanted = self.model.forget_letters(closed_only=closed_only)
-        assert forget.forget(self.pool, kind, 0, goes_on=lambda: True) == wanted
 
     # how these ask
 
@@ -259,6 +271,22 @@ class StoreMachine(RuleBasedStateMachine):
         self.asked.append(jobs)
         self.ids += [job_id for job_id in dict.fromkeys(given) if job_id not in self.ids]
         time.sleep(CLOCK_SECONDS)
+
+    def _claim_within_limits(self, worker: str, names: list[str], most: int) -> None:
+        left = min(most, IN_FLIGHT - self.model.in_flight(LIMITED), A_MINUTE - self.model.charged[LIMITED])
+        wanted = self.model.claim(LIMITED, worker, names[0], names[1:], left, suspects=True) if left else []
+        self.model.charged[LIMITED] += len(wanted)
+        limits = limited.Limits(LIMITED, worker, IN_FLIGHT, A_MINUTE)
+        brought = self.pool.together(
+            lambda run: limited.claim(run, limits, most, lambda n: claiming(LIMITED, worker, names, n, suspects=True))
+        )
+        assert brought.allowed == left
+        self.seen["held back by a limit"] += left < most
+        self._took(brought.jobs, wanted)
+
+    def _waiting(self) -> list[str]:
+        ready = {job.queue for job in self.model.jobs.values() if job.place == "ready"}
+        return sorted(ready)
 
     def _took(self, found: Sequence[Claimed], wanted: list[Hand]) -> None:
         assert [

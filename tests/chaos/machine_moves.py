@@ -22,7 +22,6 @@ WORKERS: Final = ("w1", "w2", "w3")
 CLOCK_SECONDS: Final = 0.002  # what was put off by a millisecond is due behind it
 
 workers = st.sampled_from(WORKERS)
-queues = st.sampled_from(QUEUES)
 places = st.integers(0, 9)
 some = st.lists(places, min_size=1, max_size=3)
 asked = st.fixed_dictionaries({
@@ -34,7 +33,7 @@ asked = st.fixed_dictionaries({
     "unique_key": st.sampled_from((None, None, "k1", "k2")),
 })  # fmt: skip
 ways = st.sampled_from(("succeeded", "failed", "failed", "snoozed", "released", "dead", "cancelled", "expired"))
-delays = st.sampled_from((AT_ONCE, SOON, LATE))
+end = st.tuples(places, ways, st.sampled_from((AT_ONCE, SOON, LATE)))
 JUMP: Final = (
     "update pgflow.leases set expires_at = clock_timestamp() + %s * interval '1 s' where id = any (%s::uuid[])"
 )

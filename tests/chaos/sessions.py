@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import psycopg
 
+from pgflow.store.admin.audit import audit
 from pgflow.store.pool import SET_LOCAL, Pool, _rows
 from pgflow.store.statement import Statement
 
@@ -97,4 +98,4 @@ def _waits(watcher: Db, conn: Db, asking: Future[Any], *, until_done: bool) -> b
 
 def audited(pool: Pool) -> list[str]:
     """What the audit has to say about the tables, in lines."""
-    return []
+    return [f"{found.invariant}: {found.detail}, such as {found.sample}" for found in audit(pool)]
