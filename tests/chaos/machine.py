@@ -71,8 +71,8 @@ class StoreMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.seen["histories"] += 1
-        for (_, outcome, _), count in self.model.counts.items():
-            self.seen[outcome] += count
+        for (_, kind, _), count in self.model.counts.items():
+            self.seen[kind] += count
         kept = 0.0 if self.has_forgotten else 86_400.0
         scope = Scope(kept_seconds=kept, reap_seconds=3600, limits={LIMITED: IN_FLIGHT}, rates={LIMITED: A_MINUTE})
         assert audit(self.pool, scope) == []
@@ -111,7 +111,8 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(place=places, worker=workers, ends=st.lists(end, min_size=1, max_size=4), over=st.booleans())
     def work(self, place: int, worker: str, ends: list[tuple[int, str, float]], over: bool) -> None:
         self.claim(place, worker, 4, 3, suspects=True)
-        self._finish(list(filter(self._runs, self.hands)), ends, over=over)
+        if held := list(filter(self._runs, self.hands)):  # a queue may be paused, or held back
+            self._finish(held, ends, over=over)
 
     @precondition(lambda self: self._waiting())
     @rule(place=places, worker=workers)

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import psycopg
 
 from pgflow.store.admin.audit import audit
-from pgflow.store.pool import SET_LOCAL, Pool, _rows
+from pgflow.store.pool import Pool
 from pgflow.store.statement import Statement
 
 Db = psycopg.Connection[Any]
@@ -21,6 +21,7 @@ Act = Statement[Any] | Callable[[Run], Any]
 """One statement, or what makes several in one transaction, as `Pool.together` takes it."""
 
 SECONDS: Final = 20.0
+SET_LOCAL: Final = "select set_config(name, value, true) from json_each_text(%s::json) as s (name, value)"
 WAITING: Final = (
     "select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
     " and application_name = 'pgflow'"
@@ -74,9 +75,14 @@ def meet(pool: Pool, first: Act, second: Act | Callable[[], Any], *, commit: boo
 
 def _do(conn: Db, act: Act) -> Any:
     if isinstance(act, Statement):
-        conn.execute(SET_LOCAL, {"settings": json.dumps({**act.query.settings, "jit": "off"})})
-        return act.read(_rows(conn, act.query, act.params))
-    return act(lambda statement: statement.read(_rows(conn, statement.query, statement.params)))
+        conn.execute(SET_LOCAL, [json.dumps({**act.query.settings, "jit": "off"})])
+        return _answer(conn, act)
+    return act(lambda statement: _answer(conn, statement))
+
+
+def _answer(conn: Db, statement: Statement[Any]) -> Any:
+    cursor = conn.execute(statement.query.text, statement.params)
+    return statement.read(cursor.fetchall() if cursor.description else [])
 
 
 def _ask(pool: Pool, act: Any) -> Any:

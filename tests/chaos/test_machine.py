@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 EXAMPLES: Final = int(os.environ.get("PGFLOW_MACHINE_EXAMPLES", "0"))
 """How many histories, other ones each time; where one fails, it is shrunk, which takes minutes."""
-FEW: Final = 100
+FEW: Final = 80
 STEPS: Final = 40
 COMES_ABOUT: Final = {
     "succeeded", "failed", "dead", "snoozed", "released", "cancelled", "expired", "lost", "reaped as lost",
