@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import nox
 
 nox.options.sessions = ["lint", "types", "layers", "tests"]
@@ -85,6 +87,15 @@ def points(session: nox.Session) -> None:
     session.install(EVERYTHING)
     session.env["PYTHONPATH"] = "tests"
     session.run("python", "-m", "chaos.crash_points", *session.posargs)
+
+
+@nox.session
+def machine(session: nox.Session) -> None:
+    """2,000 random histories of the store against a model of its rules, other ones each time."""
+    session.install(EVERYTHING)
+    session.env["PGFLOW_MACHINE_EXAMPLES"] = os.environ.get("PGFLOW_MACHINE_EXAMPLES", "2000")
+    quiet = ["-o", "faulthandler_timeout=0"]
+    session.run("python", "-m", "pytest", "-q", "-s", *quiet, "tests/chaos/test_machine.py", *session.posargs)
 
 
 @nox.session

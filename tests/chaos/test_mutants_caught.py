@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +12,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from chaos.sessions import Db, another, wait_for_waiting
 from moves import IDS, claim, count, ended, finish, hasten, lapse, put, states
 from pgflow import App, DatabaseUnavailableError
 from pgflow.model import NewJob
@@ -23,9 +22,7 @@ from pgflow.store.pool import Pool
 from workers import until, work, working
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-Db = psycopg.Connection[Any]
+    from collections.abc import Iterator
 
 
 @pytest.fixture
@@ -43,25 +40,6 @@ def app(migrated_url: str) -> Iterator[App]:
     app = App("tests", dsn=migrated_url, lease_seconds=2, shutdown_grace_seconds=5, **quick)
     yield app
     app.close()
-
-
-@contextmanager
-def another(url: str) -> Iterator[Db]:
-    """A transaction of another session, rolled back where it is not committed."""
-    with psycopg.connect(url) as conn:
-        yield conn
-        conn.rollback()
-
-
-def wait_for_waiting(db: Db, seconds: float = 10) -> None:
-    """Wait until a session of the store waits for a lock."""
-    end = time.monotonic() + seconds
-    waiting = (
-        "select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
-        " and application_name = 'pgflow'"
-    )
-    while db.execute(waiting).fetchone() is None:
-        assert time.monotonic() < end, "nobody waits for a lock"
 
 
 # 1. The fence
@@ -171,7 +149,8 @@ def test_a_flush_waits_for_a_lease_before_it_writes_anything(pool: Pool, db: Db,
         # under the deadlock timeout: who writes here first has to be who has the lease
         reaper.execute("set local lock_timeout = '300ms'")
         reaper.execute(
-            "insert into pgflow.attempts (job_id, attempt, outcome, finished_at) values (%s, 1, 'lost', now())", [job_id]
+            "insert into pgflow.attempts (job_id, attempt, outcome, finished_at) values (%s, 1, 'lost', now())",
+            [job_id],
         )
         reaper.execute("delete from pgflow.leases")
         reaper.commit()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +10,8 @@ import moving
 import pytest
 
 from aging import age, aged
-from pgflow.model import OutcomeKind, State
-from pgflow.store import buckets, forget
+from pgflow.model import Outcome, OutcomeKind, State
+from pgflow.store import buckets, forget, jobs
 from pgflow.store.admin import act, look
 
 if TYPE_CHECKING:
@@ -125,6 +126,26 @@ def test_a_dead_job_that_was_retried_stays_in_the_default_partition(pool: Pool, 
     pool.together(lambda run: act.retry(run, aged(db, dead, 8)))
     assert forgotten(pool, "default") == 0
     assert pool.run(look.job(aged(db, dead, 8))).state is State.QUEUED
+
+
+def test_an_ended_job_stays_as_long_as_its_lease_which_another_run_keeps(
+    pool: Pool, db: psycopg.Connection[Any]
+) -> None:
+    # without its attempt the fence would be open: a late word of its worker, or the reaper, would bring it back
+    moving.enqueue(pool, 2)
+    short, long = moving.claim(pool, 2)
+    now = time.monotonic()
+    outcome = Outcome(short, OutcomeKind.SUCCEEDED, now - 0.001, now, short.spent)
+    assert pool.run(jobs.finish([outcome], [], now)) == set()
+    age(db, 8)
+    assert forgotten(pool, "default") == 0
+    moving.lapse(pool)
+    assert db.execute("select outcome::text, count(*) from pgflow.attempts group by 1 order by 1").fetchall() == [
+        ("lost", 1),
+        ("succeeded", 1),
+    ]
+    assert forgotten(pool, "default") == 1
+    assert pool.run(look.job(aged(db, long.job_id, 8))).state is State.RETRYING
 
 
 def test_it_passes_by_thousands_that_stay_to_those_that_go(pool: Pool, db: psycopg.Connection[Any]) -> None:

@@ -1,5 +1,6 @@
 -- Delete jobs of the default partition that ended long ago, with their attempts: look at the next thousand by id.
--- One with a dead letter stays: its letter goes first, for with it the job could be retried meanwhile.
+-- One with a dead letter stays: its letter goes first, for with it the job could be retried meanwhile. So does one of a
+-- lease that stands for another's sake: without its attempt the fence would be open, and the job be run again.
 with clock as materialized (
   select now() - %(seconds)s::double precision * interval '1 s' as until
 ), looked_at as materialized (
@@ -13,6 +14,7 @@ with clock as materialized (
   ) as last
   where last.outcome in ('succeeded', 'dead', 'cancelled', 'expired') and last.finished_at < (select until from clock)
     and not exists (select from pgflow.dead_letters as d where d.job_id = l.id)
+    and l.id not in (select u.job_id from pgflow.leases, unnest(job_ids) as u (job_id))
 ), gone as (
   delete from pgflow.jobs_default where %(really)s::boolean and id = any (array(select id from old))
 ), tried as (
