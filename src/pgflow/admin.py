@@ -2,6 +2,8 @@
 
 A statement is run with `app.db.run(look.job(job_id))` and `await app.db.arun(…)`, or with `app.reads` where it only
 looks; a function of `run`, such as `act.cancel`, with `app.db.together(lambda run: act.cancel(run, job_id))`.
+`with app.db.transaction() as opened:` is for what is stored together with jobs: `opened.run(statement)`, and
+`app.enqueue(…, conn=opened.conn)`.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ import psycopg
 
 from pgflow.errors import DatabaseUnavailableError
 from pgflow.store.pool import shown_dsn, with_wire_limits
+from pgflow.store.sending import execute
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -58,7 +59,7 @@ class Listener:
     def _connect(self) -> None:
         try:
             conn = psycopg.connect(with_wire_limits(self._dsn), autocommit=True)
-            conn.execute("listen pgflow")
+            execute(conn, "listen", "listen pgflow")
         except psycopg.OperationalError as error:
             msg = f"cannot listen at {shown_dsn(self._dsn)}: {' '.join(str(error).split())}"
             raise DatabaseUnavailableError(msg) from error
@@ -77,4 +78,4 @@ class Listener:
 
     @staticmethod
     def _probe(conn: psycopg.Connection[Any]) -> None:
-        conn.execute("select 1")
+        execute(conn, "listen/probe", "select 1")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import socket
 import threading
@@ -20,12 +19,15 @@ from psycopg import errors as pg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgflow.errors import DatabaseUnavailableError, SchemaMismatchError, SettingsError
-from pgflow.store.statement import load
+from pgflow.store import points
+from pgflow.store.sending import execute, send, send_at_once, setting, transaction
+from pgflow.store.statement import Statement, all_rows, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pgflow.store.statement import Query, Statement
+    from pgflow.store.sending import Transaction
+    from pgflow.store.statement import Query
 
 T = TypeVar("T")
 
@@ -40,7 +42,8 @@ WIRE: Final[dict[str, Any]] = {
 PASSING: Final = (pg.DeadlockDetected, pg.SerializationFailure)
 NO_SCHEMA: Final = (pg.UndefinedTable, pg.InvalidSchemaName, pg.UndefinedColumn, pg.UndefinedFunction)
 PASSING_TRIES: Final = 5
-SET_LOCAL: Final = "select set_config(name, value, true) from json_each_text(%(settings)s::json) as s (name, value)"
+# for one transaction, and its first word: the store's connections are set to read committed, and stay so
+FROZEN: Final = "set transaction isolation level repeatable read, read only"
 CLOCK: Final = load("clock")
 
 
@@ -96,19 +99,35 @@ class Pool:
         """Call `work(run)`: every statement it runs shares one transaction. It may be called again after a deadlock."""
 
         def body(conn: psycopg.Connection[tuple[Any, ...]]) -> T:
-            def run(statement: Statement[Any]) -> Any:
-                return statement.read(_rows(conn, statement.query, statement.params))
-
-            with conn.transaction():
-                if self._everywhere:
-                    conn.execute(SET_LOCAL, {"settings": json.dumps(self._settings)}, prepare=True)
-                return work(run)
+            with transaction(conn, self._settings if self._everywhere else None) as opened:
+                return work(opened.run)
 
         return self._attempt(body, None)
 
     async def atogether(self, work: Callable[[Callable[[Statement[Any]], Any]], T]) -> T:
         """Do `together` in a thread of the store's own."""
         return await self.arun_call(lambda: self.together(work))
+
+    def snapshot(self, work: Callable[[Callable[[Statement[Any]], Any]], T], *, seconds: float) -> T:
+        """Call `work(run)`: every statement it runs sees the same moment, only reads, and ends after `seconds`."""
+        settings = {"jit": "off", "work_mem": "64MB", "statement_timeout": f"{round(seconds * 1000)}ms"}
+
+        def body(conn: psycopg.Connection[tuple[Any, ...]]) -> T:
+            with transaction(conn) as opened:
+                execute(conn, "snapshot", FROZEN)
+                opened.run(setting(settings))
+                return work(opened.run)
+
+        return self._attempt(body, None)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Open a transaction for statements and enqueues that are stored together: `run` for those, `conn` for these.
+
+        Unlike `together` it is not tried again, and what the database raises goes up as it is, one of `FAULTS`.
+        """
+        with self.connection() as conn, transaction(conn, self._settings if self._everywhere else None) as opened:
+            yield opened
 
     def clock_offset(self) -> float:
         """Seconds the database's clock is ahead of this machine's, learnt once per process."""
@@ -191,14 +210,12 @@ class Pool:
         raise AssertionError
 
     def _execute(self, conn: psycopg.Connection[tuple[Any, ...]], query: Query, params: Any) -> list[tuple[Any, ...]]:
-        if not (query.settings or self._everywhere):
-            return _rows(conn, query, params)
-        with conn.pipeline():
-            conn.execute("begin isolation level read committed")
-            conn.execute(SET_LOCAL, {"settings": json.dumps({**query.settings, **self._settings})}, prepare=True)
-            cursor = conn.execute(query.text, params, prepare=True)
-            conn.execute("commit")
-        return cursor.fetchall() if cursor.description else []
+        settings = {**query.settings, **self._settings} if query.settings or self._everywhere else None
+        if points.watcher is not None:
+            # the statement and its commit would travel together, and nobody could stand between them
+            with transaction(conn, settings) as opened:
+                return opened.run(Statement(query, params, all_rows))
+        return send(conn, query, params) if settings is None else send_at_once(conn, query, params, settings)
 
     def _opened(self) -> psycopg_pool.ConnectionPool[psycopg.Connection[tuple[Any, ...]]]:
         with self._lock:
@@ -233,14 +250,6 @@ class Pool:
         return f"cannot reach the database at {shown_dsn(self.dsn)}: {reason}"
 
 
-def _rows(conn: psycopg.Connection[tuple[Any, ...]], query: Query, params: Any) -> list[tuple[Any, ...]]:
-    cursor = conn.execute(query.text, params, prepare=True)
-    rows = cursor.fetchall() if cursor.description else []
-    if query.looks_twice and not rows:
-        rows = conn.execute(query.text, params, prepare=True).fetchall()
-    return rows
-
-
 def _read_committed(conn: psycopg.Connection[tuple[Any, ...]]) -> None:
     # under repeatable read the fence raises, and a count behind a lock is older than the lock
     conn.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
@@ -248,9 +257,9 @@ def _read_committed(conn: psycopg.Connection[tuple[Any, ...]]) -> None:
 
 def _measure_offset(conn: psycopg.Connection[tuple[Any, ...]]) -> float:
     before = time.time()
-    row = conn.execute(CLOCK.text).fetchone()
+    [row] = send(conn, CLOCK, prepare=False)
     after = time.time()
-    return float(row[0]) - (before + after) / 2 if row else 0.0
+    return float(row[0]) - (before + after) / 2
 
 
 def with_wire_limits(dsn: str) -> str:
