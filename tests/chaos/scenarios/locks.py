@@ -18,7 +18,13 @@ TABLES = (
     "unique_keys", "rates",
 )  # fmt: skip
 # the product takes leases before attempts and attempts before stats: the other way round, it deadlocks with us
-PAIRS = (("attempts", "leases"), ("stats", "attempts"), ("ready", "leases"), ("stats", "leases"), ("attempts", "queues"))
+PAIRS = (
+    ("attempts", "leases"),
+    ("stats", "attempts"),
+    ("ready", "leases"),
+    ("stats", "leases"),
+    ("attempts", "queues"),
+)
 SNAPSHOT_SECONDS = 8.0
 
 

@@ -33,7 +33,9 @@ def verify(stage: Stage) -> None:
         stage.blame("R3", len(rough), str(rough), "workers did not end by themselves with exit code 0 when told to")
     lost = stage.count("lost")
     if lost:
-        stage.blame("R7", lost, "outcome lost", "runs were lost, though every worker was asked to stop and had the time")
+        stage.blame(
+            "R7", lost, "outcome lost", "runs were lost, though every worker was asked to stop and had the time"
+        )
 
 
 SIGTERM_DURING_WORK = Scenario(

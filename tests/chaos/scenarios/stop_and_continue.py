@@ -34,8 +34,8 @@ def verify(stage: Stage) -> None:
 
 STOP_AND_CONTINUE = Scenario(
     "stop-and-continue",
-    "A worker is frozen by SIGSTOP for longer than its lease and woken again: its jobs have gone to others, and what it "
-    "says about them then changes nothing.",
+    "A worker is frozen by SIGSTOP for longer than its lease and woken again: its jobs have gone to others, and what "
+    "it says about them then changes nothing.",
     strike,
     verify=verify,
 )

@@ -48,8 +48,8 @@ def verify(stage: Stage) -> None:
 
 WORKER_CLOCKS = Scenario(
     "worker-clocks",
-    "One worker's clock is an hour fast, one an hour slow, one's and the client's jump by an hour in the midst: only the "
-    "database's clock counts.",
+    "One worker's clock is an hour fast, one an hour slow, one's and the client's jump by an hour in the midst: only "
+    "the database's clock counts.",
     strike,
     setup,
     verify=verify,
