@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from pgflow.store.statement import load
+
 if TYPE_CHECKING:
     from chaos.link import Link
 
@@ -38,6 +40,12 @@ def named(application: str) -> Whom:
 def writes(question: tuple[str, ...]) -> bool:
     """Tell a question that changes something."""
     return any(WRITES.search(text) for text in question)
+
+
+def statement(name: str) -> Callable[[tuple[str, ...]], bool]:
+    """Tell a question by a statement of the store's sql/: by its text up to its first parameter."""
+    begins = load(name).text.split("%(", 1)[0]
+    return lambda question: any(begins in text for text in question)
 
 
 def says(words: str) -> Callable[[tuple[str, ...]], bool]:

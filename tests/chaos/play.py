@@ -78,7 +78,9 @@ def play(
         return result
     began = time.monotonic()
     try:
-        _Run(scenario, Stage(scenario.name, directory, seed=seed), Plan.of(jobs, seconds), limits, result).go()
+        stage = Stage(scenario.name, directory, seed=seed)
+        with stage.stack:
+            _Run(scenario, stage, Plan.of(jobs, seconds), limits, result).go()
     except Exception as error:  # noqa: BLE001 - the other scenarios are played all the same
         result.error = f"{type(error).__name__}: {error}"
         (directory / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")

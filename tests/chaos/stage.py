@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from chaos.fleet import Fleet
@@ -29,7 +30,10 @@ REAP_SECONDS = 0.5
 
 
 class Stage:
-    """One scenario's run. A setup may replace `url` and `server`, and add to `env` and `client_env`."""
+    """One scenario's run. A setup may replace `url` and `server`, and add to `env` and `client_env`.
+
+    What a setup puts between is kept in `props` for its strike; `stack` is closed when everything has been stopped.
+    """
 
     def __init__(self, name: str, directory: Path, *, seed: int) -> None:
         self.name = name
@@ -44,6 +48,8 @@ class Stage:
         self.workers = 3
         self.reap_seconds = REAP_SECONDS
         self.fleet = Fleet(directory, self._environment)
+        self.stack = ExitStack()
+        self.props: dict[str, Any] = {}
         self.lines: list[str] = []
         self._lock = threading.Lock()
         self._began = time.monotonic()
