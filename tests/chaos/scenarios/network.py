@@ -101,7 +101,7 @@ DELAYS = Scenario(
     "proxy-delays", "Each message waits up to 0.3 s, differently each: all goes on, only slower.", delay, put_proxy
 )
 CUTS = Scenario(
-    "proxy-cuts", "Connections end in the midst of a message, either way: every statement's fate is known or asked for.",
+    "proxy-cuts", "Connections end in the midst of a message, either way: every fate is known or asked for.",
     cut, put_proxy,
 )  # fmt: skip
 RESETS = Scenario(
