@@ -22,7 +22,7 @@ where a.attempt = 1 and a.started_at is not null and j.queue = 'quick'
 def put_proxy(stage: Stage) -> None:
     """Put a proxy before the server, for workers and clients alike."""
     proxy = Proxy(stage.server.url, random.Random(stage.rng.random()))  # noqa: S311 - replayable by the run's seed
-    stage.props["proxy"] = stage.stack.enter_context(proxy)
+    stage.props["proxy"] = stage.endings.enter_context(proxy)
     stage.url = proxy.address(stage.server.url)
 
 
@@ -36,12 +36,12 @@ def proxy_of(stage: Stage) -> Proxy:
 def waited_seconds(stage: Stage, begin: float) -> float:
     """Within how many seconds 95 of a hundred quick jobs started that were asked for since `begin` and are over."""
     count, seconds = stage.ask(WAITS, {"begin": begin, "end": time.time()})[0]
-    assert count, "no quick job has started since the faults began"
-    return float(seconds)
+    return float(seconds) if count else time.time() - begin
 
 
 def starts_in_time(stage: Stage, begin: float, most: float) -> None:
-    """Hold that jobs have gone on starting as fast as polls find them."""
+    """Hold that jobs have gone on starting as fast as polls find them; blame what has not."""
     seconds = waited_seconds(stage, begin)
     stage.log(f"95 of 100 quick jobs started within {seconds:.2f} s")
-    assert seconds < most, f"95 of 100 quick jobs started within {seconds:.2f} s: more than a poll and {most:g} s"
+    if seconds > most:
+        stage.blame("R6", 1, f"{seconds:.2f} s", f"5 of 100 quick jobs waited longer than {most:g} s for a poll")

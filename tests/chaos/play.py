@@ -78,9 +78,7 @@ def play(
         return result
     began = time.monotonic()
     try:
-        stage = Stage(scenario.name, directory, seed=seed)
-        with stage.stack:
-            _Run(scenario, stage, Plan.of(jobs, seconds), limits, result).go()
+        _Run(scenario, Stage(scenario.name, directory, seed=seed), Plan.of(jobs, seconds), limits, result).go()
     except Exception as error:  # noqa: BLE001 - the other scenarios are played all the same
         result.error = f"{type(error).__name__}: {error}"
         (directory / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")
@@ -106,16 +104,15 @@ class _Run:
                 self._recover()
             self._drain()
         finally:
-            codes = stage.fleet.stop()
-            result.kills, result.worker_starts = stage.fleet.kills, stage.fleet.starts
-            result.server_starts = stage.server.starts
             try:
+                self._stop_workers()
                 if stage.server.runs:
-                    self._count()
+                    self._judge()
             finally:
+                result.violations = stage.blames
+                result.server_starts = stage.server.starts
+                stage.endings.close()
                 stage.server.stop("fast")
-        if any(codes):
-            result.blame("R3", sum(map(bool, codes)), str(codes), "workers did not end by themselves with exit code 0")
 
     def _prepare(self) -> None:
         stage = self.stage
@@ -202,7 +199,7 @@ class _Run:
         took = measure.wait_until_back(self.stage, time.time(), wanted, window=self.plan.window, limit=limit)
         self.result.recovery_seconds = took
         if took is None:
-            self.result.blame("R1", 1, f"{wanted:.0f} jobs/s", f"not back to 90 % within {limit:g} s after the faults")
+            self.stage.blame("R1", 1, f"{wanted:.0f} jobs/s", f"not back to 90 % within {limit:g} s after the faults")
 
     def _drain(self) -> None:
         limit = self.limits.drain_seconds
@@ -210,13 +207,25 @@ class _Run:
         self.result.drain_seconds = took
         if any(left):
             sample = "ready {}, scheduled {}, leases {}".format(*left)
-            self.result.blame("R2", sum(left), sample, f"not drained within {limit:g} s after the load")
+            self.stage.blame("R2", sum(left), sample, f"not drained within {limit:g} s after the load")
 
-    def _count(self) -> None:
+    def _stop_workers(self) -> None:
+        fleet = self.stage.fleet
+        codes = fleet.stop()
+        self.result.kills, self.result.worker_starts = fleet.kills, fleet.starts
+        if any(codes):
+            detail = "workers did not end by themselves with exit code 0 when told to"
+            self.stage.blame("R3", sum(map(bool, codes)), str(codes), detail)
+        orphans = fleet.orphans()
+        if orphans:
+            self.stage.blame("R4", len(orphans), str(orphans[0]), "processes of workers outlive them")
+
+    def _judge(self) -> None:
         stage, result = self.stage, self.result
         result.attempts = measure.outcomes(stage)
         kinds = Counter(entry["what"] for entry in ledger.read(stage.ledger_dir))
-        result.asked, result.enqueued = kinds["asked"], kinds["enqueued"]
-        result.unanswered, result.refused, result.rolled_back = (
-            kinds["unanswered"], kinds["refused"], kinds["rolled_back"],
-        )  # fmt: skip
+        result.asked, result.enqueued, result.unanswered, result.refused, result.rolled_back = (
+            kinds[kind] for kind in ("asked", "enqueued", "unanswered", "refused", "rolled_back")
+        )
+        if self.scenario.verify is not None:
+            self.scenario.verify(stage)

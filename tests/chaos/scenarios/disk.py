@@ -21,10 +21,14 @@ FULL = "No space left on device"
 
 def setup(stage: Stage) -> None:
     server = stage.server
+    # a claim is committed relaxed: a crash may forget it, and the same attempt is then handed out twice
+    stage.checks["forgotten_claims"] = True
     # little log to keep: it is the tables' growth that the disk is for
     server.settings |= {"max_wal_size": "64MB", "min_wal_size": "32MB"}
     server.stop()
-    stage.props["disk"] = stage.stack.enter_context(Disk(server.data, DISK_MEGABYTES))
+    stage.props["disk"] = stage.endings.enter_context(Disk(server.data, DISK_MEGABYTES))
+    # before the disk is taken away
+    stage.endings.callback(server.stop)
     server.start()
 
 

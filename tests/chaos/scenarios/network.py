@@ -35,7 +35,7 @@ def cut(stage: Stage) -> None:
         stage.pause(dice.uniform(1, 3))
     proxy.heal()
     stage.log(f"{proxy.cuts} messages were cut in two")
-    assert proxy.cuts, "no message was cut"
+    stage.demand_bite(proxy.cuts, "no message was cut")
 
 
 def reset(stage: Stage) -> None:
@@ -54,7 +54,7 @@ def reset(stage: Stage) -> None:
         stage.pause(dice.uniform(0.1, 1))
     proxy.heal()
     stage.log(f"{ended} connections were reset")
-    assert ended, "no connection was reset"
+    stage.demand_bite(ended, "no connection was reset")
 
 
 def silence(stage: Stage) -> None:
@@ -85,7 +85,7 @@ def deafen(stage: Stage) -> None:
             stage.pause(dice.uniform(0.1, 1))
     proxy.heal()
     stage.log(f"{hung_up} listeners were hung up on")
-    assert hung_up, "no listener was hung up on"
+    stage.demand_bite(hung_up, "no listener was hung up on")
     starts_in_time(stage, begin, PROMPT_SECONDS)
     wait_for_listeners(stage)
 

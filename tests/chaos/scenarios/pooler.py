@@ -20,7 +20,7 @@ QUIET_SECONDS = 4.0
 
 def setup(stage: Stage) -> None:
     pooler = Pgbouncer(stage.directory / "pgbouncer", stage.server.url)
-    stage.props["pooler"] = stage.stack.enter_context(pooler)
+    stage.props["pooler"] = stage.endings.enter_context(pooler)
     stage.url = pooler.address(stage.server.url)
 
 
@@ -36,8 +36,6 @@ def strike(stage: Stage) -> None:
             stage.log(trouble.__name__)
             trouble(stage, pooler)
             stage.pause(stage.rng.uniform(0.5, 2.5))
-    for log in stage.directory.glob("worker-*.log"):
-        assert "prepared statement" not in log.read_text("utf-8"), f"{log.name}: statements are prepared in a pooler"
 
 
 def pause(stage: Stage, pooler: Pgbouncer) -> None:
@@ -68,8 +66,15 @@ def crash(stage: Stage, pooler: Pgbouncer) -> None:
     pooler.start()
 
 
+def verify(stage: Stage) -> None:
+    for log in stage.directory.glob("worker-*.log"):
+        count = log.read_text("utf-8", errors="replace").count("prepared statement")
+        if count:
+            stage.blame("R7", count, log.name, "statements were prepared on a pooler's connections")
+
+
 POOLER = Scenario(
     "pgbouncer",
     "All connect through pgbouncer in transaction mode, paused, restarted, killed: polling goes on by itself.",
-    strike, setup, needs=("pgbouncer",),
+    strike, setup, needs=("pgbouncer",), verify=verify,
 )  # fmt: skip
