@@ -2,6 +2,8 @@
 
 A statement is run with `app.db.run(look.job(job_id))` and `await app.db.arun(…)`, or with `app.reads` where it only
 looks; a function of `run`, such as `act.cancel`, with `app.db.together(lambda run: act.cancel(run, job_id))`.
+`with app.db.transaction() as opened:` is for what is stored together with jobs: `opened.run(statement)`, and
+`app.enqueue(…, conn=opened.conn)`.
 """
 
 from __future__ import annotations
@@ -19,8 +21,8 @@ from pgflow.store.admin.explain import explain
 from pgflow.store.admin.lineage import Lineage, lineage
 from pgflow.store.admin.timeline import timeline
 from pgflow.store.faults import FAULTS, StoreError
-from pgflow.store.pool import shown_dsn
 from pgflow.store.statement import Query, Statement, all_rows, first_column, literal, load, nothing
+from pgflow.store.wire import shown_dsn
 from pgflow.task.showing import shown_call
 from pgflow.views import (
     Bucket,

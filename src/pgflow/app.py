@@ -201,7 +201,7 @@ class App:
         with self._lock:
             if self._reads is None:
                 seconds = min(self.settings.db_acquire_timeout_secs, READING_SECONDS)
-                self._reads = Pool(pool.dsn, size=2, acquire_seconds=seconds, reading_seconds=READING_SECONDS)
+                self._reads = pool.beside(size=2, acquire_seconds=seconds, reading_seconds=READING_SECONDS)
             return self._reads
 
     @cached_property

@@ -67,7 +67,7 @@ class StoreDoor:
         judged = self._judge(jobs, enqueue)
         asking = keys.Asking(judged)
         while asking.left:
-            rows = fetch(conn, asking.query.text, sql.enqueue_payload(asking.left, ring=True))
+            rows = fetch(conn, asking.query, sql.enqueue_payload(asking.left, ring=True))
             asking.heed([row[0] for row in rows])
         self._tell(judged, asking.ids, enqueue)
         return asking.ids
@@ -81,7 +81,7 @@ class StoreDoor:
         judged = await self._ajudge(jobs, enqueue)
         asking = keys.Asking(judged)
         while asking.left:
-            rows = await afetch(conn, asking.query.text, sql.enqueue_payload(asking.left, ring=True))
+            rows = await afetch(conn, asking.query, sql.enqueue_payload(asking.left, ring=True))
             asking.heed([row[0] for row in rows])
         self._tell(judged, asking.ids, enqueue)
         return asking.ids

@@ -52,6 +52,12 @@ class Settings(BaseSettings):
     db_acquire_timeout_secs: float = Field(
         10, ge=0.1, le=3_600, description="the longest wait for a connection, seconds"
     )
+    db_answer_timeout_secs: float = Field(
+        30, ge=1, le=86_400, description="how long an answer may be silent before its connection is given up, seconds"
+    )
+    db_prepare: Literal["auto", "on", "off"] = Field(
+        "auto", description="prepare statements; auto leaves it where a pooler hands sessions on"
+    )
     disable_sync_commit: bool = Field(False, description="1 relaxes every commit of the store's, not only claims")
     disable_jit: bool = Field(True, description="0 leaves PostgreSQL's JIT on")
     dataset_bucket: Literal["hour", "day", "none"] = Field("day", description="how long one bucket of jobs is")

@@ -21,6 +21,7 @@ from pgflow.ids import IdMaker
 from pgflow.model import NewJob
 from pgflow.store import jobs
 from pgflow.store.joined import afetch, fetch
+from pgflow.store.statement import Query
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -44,11 +45,11 @@ class Caller(NamedTuple):
     """A connection, the door it goes through, and what ends its transaction."""
 
     conn: Any
-    door: Callable[[Any, str, str], Any]
+    door: Callable[[Any, Query, str], Any]
     transaction: Any
 
     async def run(self, sql: str, jobs: str) -> Any:
-        return await awaited(self.door(self.conn, sql, jobs))
+        return await awaited(self.door(self.conn, Query("test", sql), jobs))
 
     async def commit(self) -> None:
         await awaited(self.transaction.commit())

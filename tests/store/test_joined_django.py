@@ -26,12 +26,13 @@ from django.core.cache import cache
 from django.db import connection, connections, transaction
 from pgflow.errors import ArgumentError
 from pgflow.store.joined import fetch
+from pgflow.store.statement import Query
 
-enqueue = '''
+enqueue = Query("test", '''
 insert into notes (body)
 select value from json_array_elements_text(cast(cast(%(jobs)s as text) as json))
 returning body
-'''
+''')
 jobs = json.dumps(["é", "it's 100% :of $1"], ensure_ascii=False)
 
 def committed():

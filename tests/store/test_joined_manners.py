@@ -13,15 +13,19 @@ from psycopg.rows import dict_row
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from pgflow.store.joined import afetch, fetch
+from pgflow.store.statement import Query
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ENQUEUE = """
+ENQUEUE = Query(
+    "test",
+    """
 insert into notes (body)
 select value from json_array_elements_text(cast(cast(%(jobs)s as text) as json))
 returning id
-"""
+""",
+)
 JOBS = '["one", "two"]'
 
 

@@ -22,11 +22,12 @@ from sqlalchemy.pool import StaticPool
 
 from pgflow.errors import ArgumentError
 from pgflow.store.joined import afetch, fetch
+from pgflow.store.statement import Query
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ONE = "select cast(%(jobs)s as text)"
+ONE = Query("test", "select cast(%(jobs)s as text)")
 
 
 @pytest.fixture

@@ -122,7 +122,7 @@ def _check_pool(pool: str | None) -> None:
 
 def _say_start(app: App, backend: shared.Backend) -> None:
     from pgflow.cli.guard import logger
-    from pgflow.store.pool import shown_dsn
+    from pgflow.store.wire import shown_dsn
     from pgflow.version import __version__
 
     settings = app.settings

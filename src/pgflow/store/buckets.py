@@ -131,16 +131,15 @@ def _create(pool: Pool, name: str) -> bool:
     if held is None:
         return False
     params = {"key": LOCK_KEY, "name": name, "starts_at": held[0], "ends_at": held[1]}
-    with pool.connection() as conn, conn.transaction():
-        row = conn.execute(CREATE.text, params).fetchone()
-    return bool(row and row[0])
+    with pool.transaction(patient=True) as opened:
+        return opened.run(Statement(CREATE, params, lambda rows: bool(rows and rows[0][0])))
 
 
 def _taken_out(pool: Pool, name: str, query: Query, wish: Mapping[str, bool]) -> int | None:
     _held(name)
     try:
-        with pool.connection() as conn, conn.transaction():
-            row = conn.execute(query.text, {"name": name, **wish}).fetchone()
+        with pool.transaction(patient=True) as opened:
+            return opened.run(Statement(query, {"name": name, **wish}, lambda rows: int(rows[0][0]) if rows else 0))
     except pg.LockNotAvailable:
         return None
     except pg.InsufficientPrivilege:
@@ -152,7 +151,6 @@ def _taken_out(pool: Pool, name: str, query: Query, wish: Mapping[str, bool]) ->
     except pg.UndefinedTable:
         msg = f"no bucket {name} is in use: see `pgflow doctor` for those that are"
         raise ValueError(msg) from None
-    return int(row[0]) if row else 0
 
 
 def _held(name: str) -> tuple[datetime, datetime]:

@@ -14,7 +14,10 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgflow.errors import DatabaseUnavailableError, SettingsError
 from pgflow.store.migrate import available, migrate
-from pgflow.store.pool import Pool, shown_dsn
+from pgflow.store.pool import Pool
+from pgflow.store.sending import execute, send
+from pgflow.store.statement import Query
+from pgflow.store.wire import shown_dsn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 EMPTY: Final = "template1"
 KNOWS_STRATEGY: Final = 150_000
 TEMPLATE_LOCK: Final = 0x7067_7465  # "pgte"
+LOCK: Final = Query("databases/lock", "select pg_advisory_lock(%(key)s)")
+KNOWN: Final = Query("databases/known", "select 1 from pg_database where datname = %(name)s")
 
 
 def template(server: str, plugins: Sequence[Migration] = ()) -> str:
@@ -34,13 +39,13 @@ def template(server: str, plugins: Sequence[Migration] = ()) -> str:
     digest = hashlib.sha256("".join(m.checksum for m in (*available(), *plugins)).encode()).hexdigest()
     name = f"pgflow_template_{digest[:16]}"
     with _connected(server) as conn:
-        conn.execute("select pg_advisory_lock(%s)", [TEMPLATE_LOCK])
-        if conn.execute("select 1 from pg_database where datname = %s", [name]).fetchone() is None:
+        send(conn, LOCK, {"key": TEMPLATE_LOCK}, prepare=False)
+        if not send(conn, KNOWN, {"name": name}, prepare=False):
             # under another name until it is whole: a run that is killed leaves no half-made template
             half_made = clone(server)
             try:
                 _migrate(half_made, plugins)
-                conn.execute(_write("alter database {} rename to {}", _name_in(half_made), name))
+                execute(conn, "databases/rename", _write("alter database {} rename to {}", _name_in(half_made), name))
             except BaseException:
                 drop(server, half_made)
                 raise
@@ -56,7 +61,7 @@ def clone(server: str, source: str = EMPTY) -> str:
     with _connected(server) as conn:
         # copied as files, which takes a third of the time of copying through the log
         how = " strategy file_copy" if conn.info.server_version >= KNOWS_STRATEGY else ""
-        conn.execute(_write("create database {} template {}" + how, name, source))
+        execute(conn, "databases/create", _write("create database {} template {}" + how, name, source))
     return make_conninfo(server, dbname=name)
 
 
@@ -67,14 +72,14 @@ def hasten(server: str) -> None:
     """
     with _connected(server) as conn:
         for change in ("alter system set fsync = off", "alter system set full_page_writes = off"):
-            conn.execute(change)
-        conn.execute("select pg_reload_conf()")
+            execute(conn, "databases/hasten", change)
+        execute(conn, "databases/reload", "select pg_reload_conf()")
 
 
 def drop(server: str, address: str) -> None:
     """Drop a clone, under those who still use it."""
     with _connected(server) as conn:
-        conn.execute(_write("drop database if exists {} with (force)", _name_in(address)))
+        execute(conn, "databases/drop", _write("drop database if exists {} with (force)", _name_in(address)))
 
 
 def _migrate(address: str, plugins: Sequence[Migration]) -> None:

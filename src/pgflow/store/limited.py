@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pgflow.codes import PolicyReason
 from pgflow.store.jobs import BY_INDEX, LOOPS
-from pgflow.store.pool import SET_LOCAL
+from pgflow.store.sending import SET_LOCAL
 from pgflow.store.statement import Query, Statement, load, nothing
 
 if TYPE_CHECKING:

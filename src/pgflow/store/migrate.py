@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 from psycopg import errors as pg
 
 from pgflow.errors import SchemaMismatchError
+from pgflow.store.sending import execute, send, transaction
+from pgflow.store.statement import Query, Statement, all_rows, nothing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -30,13 +32,20 @@ create table if not exists pgflow.migrations (
   version integer primary key, name text not null, checksum text not null,
   applied_at timestamptz not null default clock_timestamp());
 """
-OWN: Final = "select version, name, checksum from pgflow.migrations order by version"
-OF_PLUGINS: Final = "select plugin, version, checksum from pgflow.plugin_migrations"
-NOTE: Final = "insert into pgflow.migrations (version, name, checksum) values (%(version)s, %(name)s, %(checksum)s)"
-NOTE_OF_PLUGIN: Final = """
+LOCK: Final = Query("migrate/lock", "select pg_advisory_xact_lock(%(key)s)")
+OWN: Final = Query("migrate/own", "select version, name, checksum from pgflow.migrations order by version")
+OF_PLUGINS: Final = Query("migrate/of_plugins", "select plugin, version, checksum from pgflow.plugin_migrations")
+NOTE: Final = Query(
+    "migrate/note",
+    "insert into pgflow.migrations (version, name, checksum) values (%(version)s, %(name)s, %(checksum)s)",
+)
+NOTE_OF_PLUGIN: Final = Query(
+    "migrate/note_of_plugin",
+    """
 insert into pgflow.plugin_migrations (plugin, version, name, checksum)
 values (%(plugin)s, %(version)s, %(name)s, %(checksum)s)
-"""
+""",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +98,7 @@ def migrate(
     if not pending(pool, plugins):  # asked first, since it needs no more than the right to read
         return applied
     try:
-        with pool.connection() as conn:
+        with pool.patient() as conn:
             while (migration := _apply_next(conn, plugins)) is not None:
                 tell(migration)
                 applied.append(migration)
@@ -117,24 +126,24 @@ def pending(pool: Pool, plugins: Sequence[Migration] = ()) -> list[Migration]:
         return [*own, *(_missing_of_plugins(_applied(conn, OF_PLUGINS), plugins) if plugins else ())]
 
 
-def _applied(conn: psycopg.Connection[tuple[Any, ...]], query: str) -> list[tuple[Any, ...]]:
+def _applied(conn: psycopg.Connection[tuple[Any, ...]], query: Query) -> list[tuple[Any, ...]]:
     try:
-        return conn.execute(query).fetchall()
+        return send(conn, query, prepare=False)
     except (pg.UndefinedTable, pg.InvalidSchemaName):
         return []
 
 
 def _apply_next(conn: psycopg.Connection[tuple[Any, ...]], plugins: Sequence[Migration]) -> Migration | None:
-    with conn.transaction():
-        conn.execute("select pg_advisory_xact_lock(%s)", [LOCK_KEY])
-        conn.execute(BOOKKEEPING)
-        own = _missing(conn.execute(OWN).fetchall())
-        missing = own or (plugins and _missing_of_plugins(conn.execute(OF_PLUGINS).fetchall(), plugins))
+    with transaction(conn) as opened:
+        opened.run(Statement(LOCK, {"key": LOCK_KEY}, nothing))
+        execute(conn, "migrate/bookkeeping", BOOKKEEPING)
+        own = _missing(opened.run(Statement(OWN, {}, all_rows)))
+        missing = own or (plugins and _missing_of_plugins(opened.run(Statement(OF_PLUGINS, {}, all_rows)), plugins))
         if not missing:
             return None
         first = missing[0]
-        conn.execute(first.sql.encode())
-        conn.execute(NOTE_OF_PLUGIN if first.plugin else NOTE, _note_of(first))
+        execute(conn, "migrate/apply", first.sql.encode())
+        opened.run(Statement(NOTE_OF_PLUGIN if first.plugin else NOTE, _note_of(first), nothing))
     return first
 
 

@@ -10,23 +10,28 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import psycopg
-
 Moment = Literal["before", "uncommitted", "committed"]
 
 
 class Point(NamedTuple):
-    """An edge: before a statement is sent, between it and its commit, or behind the commit."""
+    """An edge: before a statement is sent, between it and its commit, or behind the commit.
+
+    Where a transaction has several statements, the edge behind its commit has the name of the last one.
+    """
 
     name: str
     moment: Moment
 
 
-watcher: Callable[[Point, psycopg.Connection[Any]], None] | None = None
-"""Called at each edge in the thread that runs the statement; what it raises goes up as if the statement had failed."""
+watcher: Callable[[Point, Any], None] | None = None
+"""Called with the connection at each edge, in the thread that runs the statement.
+
+What it raises goes up as if the statement had failed.
+"""
 
 
-def reach(name: str, moment: Moment, conn: psycopg.Connection[Any]) -> None:
+def reach(name: str, moment: Moment, conn: Any) -> None:
     """Say that an edge is reached."""
-    if watcher is not None:
-        watcher(Point(name, moment), conn)
+    standing = watcher
+    if standing is not None:
+        standing(Point(name, moment), conn)

@@ -48,10 +48,15 @@ def load(
     looks_twice: bool = False,
     package: str | None = __package__,
 ) -> Query:
-    """Load sql/`name`.sql of a package, the store's where none is named, without its comments."""
+    """Load sql/`name`.sql of a package, the store's where none is named, without its comments.
+
+    The query's name says whose it is, as in `cron/due`.
+    """
     text = files(package or __package__).joinpath("sql", f"{name}.sql").read_text("utf-8")
     body = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--"))
-    return Query(name, body, settings or {}, repeatable, looks_twice)
+    own = package in (None, __package__)
+    full = name if own else f"{str(package).rpartition('.')[2]}/{name}"
+    return Query(full, body, settings or {}, repeatable, looks_twice)
 
 
 def all_rows(rows: Rows) -> Rows:

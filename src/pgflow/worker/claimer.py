@@ -158,8 +158,9 @@ class Claimer:
         )  # fmt: skip
         try:
             found = await self._claimed(claiming, most, asked)
-        except FAULTS:
-            self._in_doubt = [lease, *lone]
+        except FAULTS as error:
+            if getattr(error, "in_doubt", True):
+                self._in_doubt = [lease, *lone]
             raise
         jobs = found.jobs
         now = time.monotonic()
@@ -212,6 +213,8 @@ class Claimer:
             self._floor.hands.end(unknown_task(job, seconds.get(job.job_id, 0.0), limit))
 
     async def _recover(self) -> None:
+        # a claim that still runs, or has yet to arrive, must not lease jobs to nobody behind the look
+        await self._pool.arun(sql.void(self._in_doubt))
         jobs = (await self._pool.arun(sql.recover(self._options.worker_id, self._in_doubt))).jobs
         self._in_doubt = []
         if jobs:

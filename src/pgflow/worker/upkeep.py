@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import random
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -36,6 +37,9 @@ logger = logging.getLogger("pgflow.worker")
 LONG_RUNNING_SHOWN: Final = 20
 PROMOTED_AT_ONCE: Final = 1_000
 SHORTEST_SECONDS: Final = 0.002
+DEAF_SECONDS: Final = 60.0
+STEADY_SECONDS: Final = 60.0
+"""A doorbell's connection that stood for longer is no part of a burst."""
 
 
 async def keep_doing(what: str, round_of_it: Callable[[], Awaitable[float]], bell: Bell | None = None) -> None:
@@ -146,6 +150,9 @@ class Upkeep:
         self._options = options
         self._claimer = claimer
         self._crew = crew
+        self._ear = Backoff()
+        self._is_deaf = False
+        self._poll_seconds = options.poll_seconds
 
     async def reap(self) -> float:
         """Take back lapsed leases."""
@@ -180,8 +187,26 @@ class Upkeep:
 
     async def listen(self) -> float:
         """Hear the doorbell until its connection breaks; polling goes on all the same."""
+        began = time.monotonic()
         async with Listener(self._pool.dsn) as listener:
+            if not listener.hears:
+                return self._deaf()
+            self._is_deaf = False
             self._claimer.woken(None)
             async for queue in listener:
                 self._claimer.woken(queue)
-        return SHORTEST_SECONDS
+        if time.monotonic() - began > STEADY_SECONDS:
+            self._ear.reset()
+        if not self._ear.tries:
+            logger.info("the doorbell's connection was lost; polling each %g s until it is back", self._poll_seconds)
+        return self._ear.seconds()
+
+    def _deaf(self) -> float:
+        if not self._is_deaf:
+            self._is_deaf = True
+            logger.warning(
+                "no doorbell: a notification did not come back, as behind a pooler that hands sessions on; "
+                "polling each %g s",
+                self._poll_seconds,
+            )
+        return DEAF_SECONDS * random.uniform(0.75, 1.25)  # noqa: S311 - spreads load, keeps no secret

@@ -47,7 +47,8 @@ class Worker:
         self._pool = pool
         self._app = app
         self._hooks = hooks
-        self._beat_pool = Pool(pool.dsn, size=1, acquire_seconds=options.lease_seconds / 3)
+        third = options.lease_seconds / 3
+        self._beat_pool = pool.beside(size=1, acquire_seconds=third, answer_seconds=third)
         self._tasks = tasks
         self._options = options
         self._stops = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 from pgflow.admin import Statement, first_column, load, look, nothing
 from pgflow_webhook.delivery import TASK
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from pgflow.admin import DeadLetter, Maintenance
     from pgflow_webhook.subscriptions import Subscription
 
-T = TypeVar("T")
 Event = dict[str, Any]
 
 TELL: Final = load("tell", package=__package__ or "")
@@ -86,15 +85,16 @@ def _enqueue(app: Any, pairs: Sequence[tuple[Subscription, Event]]) -> int:
     if not pairs:
         return 0
     deaths = [(to.name, event["job_id"], event["attempt"]) for to, event in pairs if event["event"] == "dead"]
-    with app.db.connection() as conn, conn.transaction():
-        news = _on(conn, _told(deaths)) if deaths else set()
+    # one transaction: who is told of a death and who is noted as told are one
+    with app.db.transaction() as opened:
+        news = opened.run(_told(deaths)) if deaths else set()
         calls: list[Any] = [
             ((to.name, event), {})
             for to, event in pairs
             if event["event"] != "dead" or (to.name, event["job_id"], event["attempt"]) in news
         ]
         if calls:
-            app.tasks[TASK].options(conn=conn).enqueue_many(calls)
+            app.tasks[TASK].options(conn=opened.conn).enqueue_many(calls)
     return len(calls)
 
 
@@ -102,8 +102,3 @@ def _told(deaths: Sequence[tuple[str, str, int]]) -> Statement[set[tuple[Any, ..
     names, job_ids, attempts = zip(*deaths, strict=True)
     params = {"subscriptions": list(names), "job_ids": list(job_ids), "attempts": list(attempts)}
     return Statement(TELL, params, set)
-
-
-def _on(conn: Any, statement: Statement[T]) -> T:
-    # in the transaction of the enqueue: who is told of a death and who is noted as told are one
-    return statement.read(conn.execute(statement.query.text, statement.params).fetchall())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
@@ -18,10 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from datetime import datetime
 
-    from pgflow.admin import Statement
     from pgflow.plugins.cron.rows import ScheduleRow
 
-T = TypeVar("T")
 logger = logging.getLogger("pgflow.cron")
 
 LONGEST_SECONDS: Final = 1.0
@@ -85,12 +83,12 @@ class Firing:
         """
         name = None
         try:
-            with self._app.db.connection() as conn, conn.transaction():
-                found = on_connection(conn, rows.due(*self._whose()))
+            with self._app.db.transaction() as opened:
+                found = opened.run(rows.due(*self._whose()))
                 if not found:
                     return False
                 name = found[0][0].name
-                self._fire(conn, *found[0])
+                self._fire(opened, *found[0])
         except Exception as error:
             if name is None:
                 raise
@@ -99,15 +97,15 @@ class Firing:
             self._app.hooks.report("pgflow_lifespan", "cron", error)
         return True
 
-    def _fire(self, conn: Any, row: ScheduleRow, now: datetime) -> None:
+    def _fire(self, opened: Any, row: ScheduleRow, now: datetime) -> None:
         planned = plan(row, now)
         slots = {slot_key(row.name, slot): slot for slot in planned.fire}
         jobs: dict[str, str] = {}
         refusals: list[str] = []
-        taken = on_connection(conn, rows.take_slots(list(slots))) if slots else []
+        taken = opened.run(rows.take_slots(list(slots))) if slots else []
         for key in [key for key in slots if key in taken]:
             try:
-                jobs[key] = enqueue(self._app, conn, row, slots[key])
+                jobs[key] = enqueue(self._app, opened.conn, row, slots[key])
             except (JobRejected, PluginError, ArgumentError) as error:
                 logger.warning("schedule %s: the job of %s was refused: %s", row.name, slots[key].isoformat(), error)
                 refusals.append(_storable(str(error)))
@@ -117,7 +115,7 @@ class Firing:
             )
         counts = {"missed": planned.missed, "coalesced": planned.coalesced, "refused": len(refusals)}
         last = refusals[-1] if refusals else None
-        on_connection(conn, rows.advance(row.name, planned.next_at, jobs, **counts, error=last))
+        opened.run(rows.advance(row.name, planned.next_at, jobs, **counts, error=last))
 
     def _whose(self) -> tuple[list[str], list[str], list[str]]:
         return list(self._declared), list(self._app.tasks), list(self._spared)
@@ -148,12 +146,6 @@ async def _look_for_ever(fires: Firing, app: Any) -> None:
                 logger.warning("schedules: %s; trying again", error)
             pause, told = LONGEST_SECONDS, True
         await anyio.sleep(pause)
-
-
-def on_connection(conn: Any, statement: Statement[T]) -> T:
-    """Run a statement in the transaction of a borrowed connection."""
-    cursor = conn.execute(statement.query.text, statement.params, prepare=True)
-    return statement.read(cursor.fetchall() if cursor.description else [])
 
 
 def _storable(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pgflow import ArgumentError, PgflowError
 from pgflow.admin import check_name
 from pgflow.plugins.cron import rows
-from pgflow.plugins.cron.firing import enqueue, on_connection
+from pgflow.plugins.cron.firing import enqueue
 from pgflow.plugins.cron.planning import upcoming
 from pgflow.plugins.cron.spec import Schedule
 from pgflow.plugins.cron.static import PREFIX, asked_for
@@ -88,10 +88,10 @@ class Schedules:
 
         Raises `ScheduleNotFoundError`, and what `app.enqueue` does.
         """
-        with self._app.db.connection() as conn, conn.transaction():
-            row, _ = _only(on_connection(conn, rows.lock([name])), name)
-            job_id = enqueue(self._app, conn, row, None)
-            on_connection(conn, rows.ran(name, job_id))
+        with self._app.db.transaction() as opened:
+            row, _ = _only(opened.run(rows.lock([name])), name)
+            job_id = enqueue(self._app, opened.conn, row, None)
+            opened.run(rows.ran(name, job_id))
         return job_id
 
 

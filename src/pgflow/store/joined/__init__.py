@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pgflow.errors import ArgumentError
+from pgflow.store import points
 from pgflow.store.joined.libraries import LIBRARIES
 from pgflow.store.joined.refusals import class_names, explained, kind, stranger
 
 if TYPE_CHECKING:
     from pgflow.store.joined.libraries import Library
+    from pgflow.store.statement import Query
 
 __all__ = ["afetch", "fetch"]
 
+JOINED: Final = "joined/"
+"""Before the names of statements on a caller's connection, whose commit is the caller's and has no edge here."""
 
-def fetch(conn: object, sql: str, jobs_json: str) -> list[tuple[Any, ...]]:
+
+def fetch(conn: object, query: Query, jobs_json: str) -> list[tuple[Any, ...]]:
     """Run a statement with its one parameter, `%(jobs)s`, on a caller's connection and return all its rows.
 
     It runs in the transaction the connection is in, begins one where the library would for any statement, and is
@@ -28,11 +33,14 @@ def fetch(conn: object, sql: str, jobs_json: str) -> list[tuple[Any, ...]]:
     if library.is_async:
         msg = f"conn is an async connection ({kind(conn)}): use aenqueue, and await it"
         raise ArgumentError(msg)
+    points.reach(JOINED + query.name, "before", conn)
     with explained(conn):
-        return [tuple(row) for row in library.run(conn, sql, jobs_json)]
+        rows = [tuple(row) for row in library.run(conn, query.text, jobs_json)]
+    points.reach(JOINED + query.name, "uncommitted", conn)
+    return rows
 
 
-async def afetch(conn: object, sql: str, jobs_json: str) -> list[tuple[Any, ...]]:
+async def afetch(conn: object, query: Query, jobs_json: str) -> list[tuple[Any, ...]]:
     """Do what `fetch` does, on an async connection; these run on asyncio only, whichever the library.
 
     Raises `ArgumentError` as `fetch` does, where `conn` is sync, and under trio.
@@ -42,8 +50,11 @@ async def afetch(conn: object, sql: str, jobs_json: str) -> list[tuple[Any, ...]
         msg = f"conn is a sync connection ({kind(conn)}), which would block the event loop: use enqueue"
         raise ArgumentError(msg)
     _require_asyncio(conn)
+    points.reach(JOINED + query.name, "before", conn)
     with explained(conn):
-        return [tuple(row) for row in await library.run(conn, sql, jobs_json)]
+        rows = [tuple(row) for row in await library.run(conn, query.text, jobs_json)]
+    points.reach(JOINED + query.name, "uncommitted", conn)
+    return rows
 
 
 def _library(conn: object) -> Library:

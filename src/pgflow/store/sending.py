@@ -1,0 +1,92 @@
+"""Sends statements by name: the one place where the store executes SQL on a connection of its own."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from psycopg.pq import TransactionStatus
+
+from pgflow.store import points
+from pgflow.store.statement import Query, Statement, nothing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import psycopg
+
+    from pgflow.store.statement import Rows
+
+T = TypeVar("T")
+
+SET_LOCAL: Final = "select set_config(name, value, true) from json_each_text(%(settings)s::json) as s (name, value)"
+SETTINGS: Final = Query("settings", SET_LOCAL)
+
+
+class Transaction:
+    """An open transaction; `conn` is its connection, on which `app.enqueue(…, conn=…)` joins it."""
+
+    def __init__(self, conn: psycopg.Connection[Any]) -> None:
+        self.conn = conn
+        self.last: str | None = None
+
+    def run(self, statement: Statement[T]) -> T:
+        """Run a statement in the transaction."""
+        self.last = statement.query.name
+        return statement.read(send(self.conn, statement.query, statement.params))
+
+
+@contextmanager
+def transaction(conn: psycopg.Connection[Any], settings: Mapping[str, str] | None = None) -> Iterator[Transaction]:
+    """Open a transaction, with these settings for its length; it is committed where the block ends without an error."""
+    opened = Transaction(conn)
+    with conn.transaction():
+        if settings:
+            opened.run(setting(settings))
+        yield opened
+    if opened.last is not None:
+        points.reach(opened.last, "committed", conn)
+
+
+def setting(settings: Mapping[str, str]) -> Statement[None]:
+    """Set these for the rest of the transaction."""
+    return Statement(SETTINGS, {"settings": json.dumps(settings)}, nothing)
+
+
+def send(conn: psycopg.Connection[Any], query: Query, params: Any = None, *, prepare: bool = True) -> Rows:
+    """Run a query in whatever transaction a connection is in, or by itself, and return all its rows."""
+    rows = _rows(conn, query, params, prepare)
+    return rows if rows or not query.looks_twice else _rows(conn, query, params, prepare)
+
+
+def send_at_once(conn: psycopg.Connection[Any], query: Query, params: Any, settings: Mapping[str, str]) -> Rows:
+    """Run a query with settings in a transaction of its own, all in one round trip, with no edge inside."""
+    with conn.pipeline():
+        conn.execute("begin isolation level read committed")
+        conn.execute(SETTINGS.text, setting(settings).params, prepare=True)
+        cursor = conn.execute(query.text, params, prepare=True)
+        conn.execute("commit")
+    return cursor.fetchall() if cursor.description else []
+
+
+def execute(conn: psycopg.Connection[Any], name: str, text: Any) -> None:
+    """Run a text of which nothing is wanted back, such as a migration's."""
+    points.reach(name, "before", conn)
+    conn.execute(text)
+    points.reach(name, _moment(conn), conn)
+
+
+def _rows(conn: psycopg.Connection[Any], query: Query, params: Any, prepare: bool) -> Rows:  # noqa: FBT001 - as psycopg has it
+    if points.watcher is None:
+        cursor = conn.execute(query.text, params, prepare=prepare)
+        return cursor.fetchall() if cursor.description else []
+    points.reach(query.name, "before", conn)
+    cursor = conn.execute(query.text, params, prepare=prepare)
+    rows = cursor.fetchall() if cursor.description else []
+    points.reach(query.name, _moment(conn), conn)
+    return rows
+
+
+def _moment(conn: psycopg.Connection[Any]) -> points.Moment:
+    return "committed" if conn.info.transaction_status is TransactionStatus.IDLE else "uncommitted"
