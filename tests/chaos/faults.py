@@ -32,6 +32,11 @@ def others(link: Link) -> bool:
     return not link.talk.listens
 
 
+def born_before(moment: float) -> Whom:
+    """The connections that were there at a moment of `time.monotonic()`."""
+    return lambda link: link.born < moment
+
+
 def named(application: str) -> Whom:
     """The connections of one application_name."""
     return lambda link: link.application == application

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from chaos import measure
 from chaos.between import proxy_of, put_proxy, starts_in_time
-from chaos.faults import Cut, Delay, Silence, listeners
+from chaos.faults import Cut, Delay, Silence, born_before, listeners
 from chaos.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 LISTENING_SECONDS = 5.0
 # a poll each 0.2 s, and what a busy machine adds
 PROMPT_SECONDS = 1.5
+ANSWER_SECONDS = 3.0
+NOTICE_SECONDS = 8.0
+WINDOW_SECONDS = 5.0
 
 
 def delay(stage: Stage) -> None:
@@ -72,6 +76,34 @@ def silence(stage: Stage) -> None:
     proxy.heal()
 
 
+def put_proxy_and_watch(stage: Stage) -> None:
+    put_proxy(stage)
+    for env in (stage.env, stage.client_env):
+        env["PGFLOW_DB_ANSWER_TIMEOUT_SECS"] = f"{ANSWER_SECONDS:g}"
+
+
+def forget(stage: Stage) -> None:
+    """Let the connections there are fall silent for good, as by a firewall that forgets them; new ones pass."""
+    proxy, rounds = proxy_of(stage), 0
+    while not stage.over() or not rounds:
+        rounds += 1
+        usual = ended_in(stage, WINDOW_SECONDS)
+        proxy.strike(Silence(whom=born_before(time.monotonic())))
+        stage.log(f"{proxy.count()} connections are silent for good; {usual} jobs had ended in {WINDOW_SECONDS:g} s")
+        time.sleep(NOTICE_SECONDS + WINDOW_SECONDS)
+        since = ended_in(stage, WINDOW_SECONDS)
+        stage.log(f"{since} jobs have ended in {WINDOW_SECONDS:g} s, {NOTICE_SECONDS:g} s after the silence began")
+        if since < usual / 3:
+            stage.blame(
+                "R8", 1, f"{since} of {usual}", f"half-open connections are not left within {NOTICE_SECONDS:g} s"
+            )
+    proxy.heal()
+
+
+def ended_in(stage: Stage, seconds: float) -> int:
+    return len(measure.ended(stage, time.time() - seconds))
+
+
 def deafen(stage: Stage) -> None:
     proxy, dice, begin, hung_up = proxy_of(stage), stage.rng, time.time(), 0
     wait_for_listeners(stage)
@@ -111,7 +143,12 @@ RESETS = Scenario(
 BLACK_HOLE = Scenario(
     "proxy-black-hole",
     "For 5 to 20 s nothing passes and nothing is closed, both ways or one; what was sent is lost or comes late.",
-    silence, put_proxy,
+    silence, put_proxy_and_watch,
+)  # fmt: skip
+HALF_OPEN = Scenario(
+    "half-open",
+    "The connections there are fall silent for good, without an end; new ones pass: workers notice and open new ones.",
+    forget, put_proxy_and_watch,
 )  # fmt: skip
 LISTENER_ONLY = Scenario(
     "listener-only", "Only the connections that listen go silent or are cut: polling finds jobs as fast as ever.",
