@@ -49,6 +49,12 @@ class Settings(BaseSettings):
     unknown_task_seconds: float = Field(
         3_600, ge=1, le=31_536_000, description="until a job no worker knows dies, seconds"
     )
+    claim_timeout_seconds: float = Field(
+        300, ge=0, le=86_400, description="until a worker that cannot claim or store ends, seconds; 0 is never"
+    )
+    blocked_loop_seconds: float = Field(
+        60, ge=0, le=86_400, description="until a worker whose event loop is blocked ends, seconds; 0 is never"
+    )
     db_acquire_timeout_secs: float = Field(
         10, ge=0.1, le=3_600, description="the longest wait for a connection, seconds"
     )

@@ -46,6 +46,9 @@ class Wire(psycopg.Connection[tuple[Any, ...]]):
     opened_at = 0.0
     rested_at = 0.0
 
+    def __del__(self) -> None:
+        """End with the program, or with the pool, unwarned."""
+
     def wait(self, gen: Generator[Any, Any, T], *args: Any, **options: Any) -> T:
         """Wait as psycopg does, but not for ever."""
         seconds = self.answer_seconds
