@@ -21,8 +21,8 @@ from pgflow.store.admin.explain import explain
 from pgflow.store.admin.lineage import Lineage, lineage
 from pgflow.store.admin.timeline import timeline
 from pgflow.store.faults import FAULTS, StoreError
-from pgflow.store.pool import shown_dsn
 from pgflow.store.statement import Query, Statement, all_rows, first_column, literal, load, nothing
+from pgflow.store.wire import shown_dsn
 from pgflow.task.showing import shown_call
 from pgflow.views import (
     Bucket,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, TypeVar, Unpack, overload
+from weakref import WeakSet
 
 from pgflow.codec import encode_arguments
 from pgflow.database import Database
@@ -23,12 +24,13 @@ from pgflow.store.pool import Pool
 from pgflow.task import BindingDecorator, SendKeywords, Task, TaskDecorator, TaskKeywords, TaskOptions, make_task
 from pgflow.task.sending import make_template
 from pgflow.worker.options import WorkerOptions
+from pgflow.worker.vitals import vitals
 from pgflow.worker.worker import Worker
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from pgflow.hooks import Hooks, PluginInfo
+    from pgflow.hooks import HealthCheck, Hooks, PluginInfo
     from pgflow.store.migrate import Migration
 
 P = ParamSpec("P")
@@ -54,6 +56,7 @@ class App:
         self._pool: Pool | None = None
         self._reads: Pool | None = None
         self._lock = threading.RLock()
+        self._workers: WeakSet[Worker] = WeakSet()
         self.door = StoreDoor(self)  # pyright: ignore[reportArgumentType] - cached_property is a property too
 
     def configure(self, **settings: Any) -> None:
@@ -151,7 +154,19 @@ class App:
         hooks = self.hooks  # plugins may declare tasks, whose queues count
         chosen = queues or self.settings.queue or self.queues
         options = WorkerOptions.of(self.settings, chosen, burst=burst, until_settled=until_settled)
-        return Worker(self.pool, self._tasks, options, self, hooks)
+        worker = Worker(self.pool, self._tasks, options, self, hooks)
+        with self._lock:
+            self._workers.add(worker)
+        return worker
+
+    def worker_health(self) -> list[HealthCheck]:
+        """Give the checks of this app's workers that run in this process; the database is not asked.
+
+        Those that block say that a worker does no work: that it cannot claim, for one.
+        """
+        with self._lock:
+            running = [worker for worker in self._workers if worker.started and not worker.ended]
+        return [check for worker in running for check in vitals(worker)]
 
     def admin_asgi(self) -> Callable[..., Any]:
         """Give the admin as an ASGI app, to be served or mounted. Raises `PluginError` where it is switched off."""
@@ -201,7 +216,7 @@ class App:
         with self._lock:
             if self._reads is None:
                 seconds = min(self.settings.db_acquire_timeout_secs, READING_SECONDS)
-                self._reads = Pool(pool.dsn, size=2, acquire_seconds=seconds, reading_seconds=READING_SECONDS)
+                self._reads = pool.beside(size=2, acquire_seconds=seconds, reading_seconds=READING_SECONDS)
             return self._reads
 
     @cached_property

@@ -45,6 +45,8 @@ class Database:
             acquire_seconds=settings.db_acquire_timeout_secs,
             relaxed=settings.disable_sync_commit,
             jit=not settings.disable_jit,
+            answer_seconds=settings.db_answer_timeout_secs,
+            prepare=settings.db_prepare,
         )
         if settings.migrate_on_startup if settings.migrate_on_startup is not None else self.embedded:
             migrate(pool, plugins())

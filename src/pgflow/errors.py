@@ -123,9 +123,17 @@ class WaitTimeoutError(PgflowError, TimeoutError):
 
 
 class DatabaseUnavailableError(PgflowError):
-    """The database cannot be reached, or did not answer in time."""
+    """The database cannot be reached, or did not answer in time.
+
+    `in_doubt` says that what was asked may have been done all the same, since only its answer is missing. Where it
+    is false nothing was done, and asking again is safe.
+    """
 
     exit_code = 3
+
+    def __init__(self, message: str = "", *, in_doubt: bool = False) -> None:
+        super().__init__(message)
+        self.in_doubt = in_doubt
 
 
 class SchemaMismatchError(PgflowError):

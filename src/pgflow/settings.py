@@ -49,8 +49,20 @@ class Settings(BaseSettings):
     unknown_task_seconds: float = Field(
         3_600, ge=1, le=31_536_000, description="until a job no worker knows dies, seconds"
     )
+    claim_timeout_seconds: float = Field(
+        300, ge=0, le=86_400, description="until a worker that cannot claim or store ends, seconds; 0 is never"
+    )
+    blocked_loop_seconds: float = Field(
+        60, ge=0, le=86_400, description="until a worker whose event loop is blocked ends, seconds; 0 is never"
+    )
     db_acquire_timeout_secs: float = Field(
         10, ge=0.1, le=3_600, description="the longest wait for a connection, seconds"
+    )
+    db_answer_timeout_secs: float = Field(
+        30, ge=1, le=86_400, description="how long an answer may be silent before its connection is given up, seconds"
+    )
+    db_prepare: Literal["auto", "on", "off"] = Field(
+        "auto", description="prepare statements; auto leaves it where a pooler hands sessions on"
     )
     disable_sync_commit: bool = Field(False, description="1 relaxes every commit of the store's, not only claims")
     disable_jit: bool = Field(True, description="0 leaves PostgreSQL's JIT on")

@@ -121,6 +121,13 @@ class Fleet:
             self.signal(pid, signal.SIGKILL)
         return pid
 
+    def outfit(self, env: Mapping[str, str]) -> list[int]:
+        """Give all other variables, from their next start on; gives the pids of those that live."""
+        with self._lock:
+            for place in self._places:
+                place.env.update(env)
+            return self.pids()
+
     def restart_dead(self) -> int:
         """Start a worker again in each place whose worker has ended, at most once a second; gives how many."""
         with self._lock:

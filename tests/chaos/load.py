@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PATIENCE_SECONDS = 1.0
+JOIN_SECONDS = 0.5
 
 
 def main() -> None:
@@ -41,7 +42,9 @@ def main() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        while thread.is_alive():
+            # not for ever at once: a signal that another thread was given is handled when this one wakes
+            thread.join(JOIN_SECONDS)
     tasks.app.close()
 
 

@@ -14,7 +14,7 @@ where outcome in ('succeeded', 'dead', 'cancelled', 'expired') and finished_at >
 """
 LEFT = """
 select (select count(*) from pgflow.ready), (select count(*) from pgflow.scheduled),
-  (select count(*) from pgflow.leases)
+  (select count(*) from pgflow.leases where job_ids <> '{}')
 """
 OUTCOMES = "select outcome::text, count(*) from pgflow.attempts group by 1 order by 1"
 SHARE = 0.9

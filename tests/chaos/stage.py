@@ -33,6 +33,7 @@ class Stage:
     """One scenario's run. A setup may replace `url` and `server`, and add to `env` and `client_env`.
 
     `checks` are further keywords of the checker; `endings` are left, in reverse order, when all is over.
+    What a setup puts between is kept in `props` for its strike.
     """
 
     def __init__(self, name: str, directory: Path, *, seed: int) -> None:
@@ -51,6 +52,7 @@ class Stage:
         self.checks: dict[str, Any] = {}
         self.blames: list[dict[str, Any]] = []
         self.endings = ExitStack()
+        self.props: dict[str, Any] = {}
         self._lock = threading.Lock()
         self._began = time.monotonic()
         self._over = threading.Event()

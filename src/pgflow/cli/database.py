@@ -59,7 +59,7 @@ def reset(yes: shared.Yes = False, app: shared.App = None, dsn: shared.Dsn = Non
     """Forget every job, decision, count and queue setting; the schema stays."""
     from pgflow.commands import load
     from pgflow.store.admin import act
-    from pgflow.store.pool import shown_dsn
+    from pgflow.store.wire import shown_dsn
 
     with load.opened(app, dsn) as house:
         where = shown_dsn(house.pool.dsn)

@@ -29,6 +29,7 @@ def run_async(work: Callable[..., Awaitable[Any]], *args: Any, backend: Backend)
 
 async def work(worker: Worker, guard: Guard, beside: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
     """Work until the worker ends by itself or a signal stops it; `beside` runs along and is cut off at the end."""
+    worker.last_resort = guard.end_within
     async with anyio.create_task_group() as group:
         group.start_soon(guard.stop_when_told, worker, Bell())
         if beside is not None:

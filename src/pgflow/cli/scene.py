@@ -17,7 +17,7 @@ from pgflow.errors import DatabaseUnavailableError, JobRejected, WaitTimeoutErro
 from pgflow.model import OutcomeKind, State
 from pgflow.store import migrate
 from pgflow.store.admin import look
-from pgflow.store.pool import shown_dsn
+from pgflow.store.wire import shown_dsn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -22,6 +22,7 @@ STEADY_SECONDS: Final = 30.0
 BACKOFF_MAX_SECONDS: Final = 30.0
 KILL_AFTER_SECONDS: Final = 4.0  # a worker ends itself two seconds behind its grace time
 HOPELESS: Final = (2, 3)  # bad usage or settings, no database: at the first start, trying again is no help
+STARTED_SECONDS: Final = 30.0  # who lived so long has been working, and lost the database later
 
 
 class Child:
@@ -36,6 +37,7 @@ class Child:
         self.start_at: float | None = 0.0
         self._command = command
         self._started = 0.0
+        self.lived = 0.0
 
     def start(self) -> None:
         """Start a process, in a group of its own: Ctrl-C reaches it through the supervisor alone, once."""
@@ -52,6 +54,7 @@ class Child:
         if self.process is None or self.process.poll() is None:
             return False
         self.code, self.process = self.process.returncode, None
+        self.lived = time.monotonic() - self._started
         return True
 
     def start_later(self) -> float:
@@ -60,7 +63,7 @@ class Child:
         What ended the last process is mended by it, and no part of the supervisor's exit code any more.
         """
         self.code = 0
-        steady = time.monotonic() - self._started > STEADY_SECONDS
+        steady = self.lived > STEADY_SECONDS
         self.tries = 1 if steady else self.tries + 1
         pause = float(min(BACKOFF_MAX_SECONDS, 2 ** (self.tries - 1)))
         self.start_at = time.monotonic() + pause
@@ -76,10 +79,18 @@ class Supervisor:
     """Runs `count` processes of one command. With `ticks` that say True, all are restarted then, and only then."""
 
     def __init__(
-        self, command: Sequence[str], count: int, *, grace_seconds: float, ticks: Iterator[bool] | None = None
+        self,
+        command: Sequence[str],
+        count: int,
+        *,
+        grace_seconds: float,
+        patience_seconds: float = 0.0,
+        ticks: Iterator[bool] | None = None,
     ) -> None:
         self._children = [Child(number, command) for number in range(1, count + 1)]
         self._grace = grace_seconds
+        # one that gives up for want of the database has waited for so long, and is started again
+        self._started_seconds = min(STARTED_SECONDS, patience_seconds or STARTED_SECONDS)
         self._reloads = ticks is not None
         self._ticks = ticks or _clock()
         self._stops = 0
@@ -119,7 +130,7 @@ class Supervisor:
     def _judge(self, child: Child) -> None:
         if self._reloads:
             logger.info("worker %d %s; it starts again at the next change", child.number, _how(child.code))
-        elif child.code in HOPELESS and child.lives == 1:
+        elif child.code in HOPELESS and child.lives == 1 and child.lived < self._started_seconds:
             logger.error("worker %d cannot start: stopping", child.number)
             self._code = child.code
             self._stop()

@@ -87,10 +87,15 @@ def _work(
     settings["worker_id"] = Settings.read().worker_id or default_worker_id()
     # until the app's own settings are known, a signal ends the process at once: nothing is claimed yet
     with load.opened(spec, dsn, needs_tasks=True, **settings) as app:
-        guard = Guard(app.settings.shutdown_grace_seconds, parent)
+        guard = Guard(app.settings.shutdown_grace_seconds, parent, app.settings.blocked_loop_seconds)
         made = app.worker(burst=burst)
         _say_start(app, backend)
-        running.run_async(running.work, made, guard, backend=backend)
+        try:
+            running.run_async(running.work, made, guard, backend=backend)
+        except Exception as error:
+            # what a job left behind must not keep the process from ending with its reason
+            guard.ended(getattr(error, "exit_code", 1))
+            raise
     guard.leave(1 if made.unstored else 0)
 
 
@@ -102,8 +107,8 @@ def _supervise(spec: str | None, dsn: str | None, settings: dict[str, Any], proc
         grace = settings["shutdown_grace_seconds"] or RELOAD_GRACE_SECONDS
         return Supervisor(_own_command(), processes, grace_seconds=grace, ticks=changes()).run()
     with load.opened(spec, dsn, needs_tasks=True, **settings) as app:
-        grace = app.settings.shutdown_grace_seconds
-    return Supervisor(_own_command(), processes, grace_seconds=grace).run()
+        grace, patience = app.settings.shutdown_grace_seconds, app.settings.claim_timeout_seconds
+    return Supervisor(_own_command(), processes, grace_seconds=grace, patience_seconds=patience).run()
 
 
 def _own_command() -> list[str]:
@@ -122,7 +127,7 @@ def _check_pool(pool: str | None) -> None:
 
 def _say_start(app: App, backend: shared.Backend) -> None:
     from pgflow.cli.guard import logger
-    from pgflow.store.pool import shown_dsn
+    from pgflow.store.wire import shown_dsn
     from pgflow.version import __version__
 
     settings = app.settings

@@ -131,14 +131,14 @@ def _create(pool: Pool, name: str) -> bool:
     if held is None:
         return False
     params = {"key": LOCK_KEY, "name": name, "starts_at": held[0], "ends_at": held[1]}
-    with pool.transaction() as opened:
+    with pool.transaction(patient=True) as opened:
         return opened.run(Statement(CREATE, params, lambda rows: bool(rows and rows[0][0])))
 
 
 def _taken_out(pool: Pool, name: str, query: Query, wish: Mapping[str, bool]) -> int | None:
     _held(name)
     try:
-        with pool.transaction() as opened:
+        with pool.transaction(patient=True) as opened:
             return opened.run(Statement(query, {"name": name, **wish}, lambda rows: int(rows[0][0]) if rows else 0))
     except pg.LockNotAvailable:
         return None

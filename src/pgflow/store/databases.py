@@ -14,9 +14,10 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgflow.errors import DatabaseUnavailableError, SettingsError
 from pgflow.store.migrate import available, migrate
-from pgflow.store.pool import Pool, shown_dsn
+from pgflow.store.pool import Pool
 from pgflow.store.sending import execute, send
 from pgflow.store.statement import Query
+from pgflow.store.wire import shown_dsn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

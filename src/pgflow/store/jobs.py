@@ -25,6 +25,7 @@ HASHES: Final = {"enable_nestloop": "off"}
 RELAXED: Final = {"synchronous_commit": "off"}
 ENQUEUE: Final = load("enqueue")
 CLAIM: Final = load("claim", BY_INDEX | LOOPS | RELAXED, repeatable=False)
+VOID: Final = load("void")
 RECOVER: Final = load("recover")
 FINISH: Final = load("finish", BY_INDEX | HASHES)
 REAP: Final = load("reap")
@@ -38,6 +39,8 @@ LEAVE: Final = load("leave")
 LEFT: Final = load("left_to_do")
 UNKNOWN_SINCE: Final = load("unknown_since")
 
+VOID_SECONDS: Final = 600.0
+"""For how long a claim whose answer was lost may be on its way, in the buffers of whatever stands between."""
 NIL: Final = "00000000-0000-0000-0000-000000000000"
 NO_TASK: Final = "-"
 
@@ -87,8 +90,13 @@ def claim(
     return Statement(CLAIM, params, _read_claim)
 
 
+def void(leases: Sequence[str]) -> Statement[None]:
+    """See to it that no claim takes any of these leases from now on, however late it comes; waits for one under way."""
+    return Statement(VOID, {"leases": literal(leases), "seconds": VOID_SECONDS}, nothing)
+
+
 def recover(worker: str, leases: Sequence[str]) -> Statement[Claim]:
-    """Read back what a claim with a lost answer took."""
+    """Read back what a claim with a lost answer took; only behind `void` is that all it will ever take."""
     return Statement(RECOVER, {"worker": worker, "leases": literal(leases)}, _read_claim)
 
 

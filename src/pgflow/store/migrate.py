@@ -98,7 +98,7 @@ def migrate(
     if not pending(pool, plugins):  # asked first, since it needs no more than the right to read
         return applied
     try:
-        with pool.connection() as conn:
+        with pool.patient() as conn:
             while (migration := _apply_next(conn, plugins)) is not None:
                 tell(migration)
                 applied.append(migration)

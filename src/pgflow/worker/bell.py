@@ -20,7 +20,7 @@ class Bell:
         self._event = anyio.Event()
         self._rung = False
         self._on_its_way = False
-        self._call_soon = _thread_door()
+        self._call_soon = thread_door()
 
     def ring(self) -> None:
         """Wake the sleeper. Cheap to call again; only from the event loop."""
@@ -53,7 +53,8 @@ def on_trio() -> bool:
     return anyio.get_cancelled_exc_class() is trio.Cancelled
 
 
-def _thread_door() -> Callable[[Callable[[], None]], object]:
+def thread_door() -> Callable[[Callable[[], None]], object]:
+    """Give what has the running event loop call a function soon, from any thread; `RuntimeError` once it is closed."""
     if on_trio():
         return trio.lowlevel.current_trio_token().run_sync_soon
     return asyncio.get_running_loop().call_soon_threadsafe

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pgflow.worker.crew import Crew
     from pgflow.worker.floor import Floor
     from pgflow.worker.options import WorkerOptions
+    from pgflow.worker.pulse import Pulse
 
 logger = logging.getLogger("pgflow.worker")
 
@@ -50,8 +51,9 @@ class QueueState:
 class Claimer:
     """Keeps the lanes fed, one statement a queue, the queues in turn."""
 
-    def __init__(self, pool: Pool, options: WorkerOptions, floor: Floor, bell: Bell, crew: Crew) -> None:
+    def __init__(self, pool: Pool, options: WorkerOptions, floor: Floor, bell: Bell, crew: Crew, pulse: Pulse) -> None:
         self._pool = pool
+        self._pulse = pulse
         self._crew = crew
         self._tells = crew.hooks.has("pgflow_jobs_claimed")
         self._limits = Limits(pool, crew)
@@ -84,6 +86,12 @@ class Claimer:
 
     async def claim_for_ever(self) -> None:
         """Claim while there is room and work; sleep until rung, or for the poll interval."""
+        try:
+            await self._claim_until_stopped()
+        finally:
+            self.ended = True
+
+    async def _claim_until_stopped(self) -> None:
         backoff = Backoff()
         while not self.stopping or self._in_doubt:
             try:
@@ -92,11 +100,12 @@ class Claimer:
                 if not self.stopping and not await self._claim_round():
                     await self._rest()
                 backoff.reset()
+                self._pulse.went_round()
             except FAULTS as error:
+                self._pulse.claim_error = str(error)
                 if not backoff.tries:
                     logger.warning("cannot claim: %s; trying again", error)
                 await self._bell.wait(backoff.seconds())
-        self.ended = True
 
     async def _claim_round(self) -> bool:
         for state in list(self._order):
@@ -133,7 +142,10 @@ class Claimer:
                 state.hot = True
             return
         marks = {state.name: sql.HEAD for state in looked_at}
-        waiting = await self._pool.arun(sql.waiting_queues(marks)) if marks else []
+        if not marks:
+            return
+        waiting = await self._pool.arun(sql.waiting_queues(marks))
+        self._pulse.claimed()
         for name in waiting:
             self._queues[name].hot = True
 
@@ -158,9 +170,11 @@ class Claimer:
         )  # fmt: skip
         try:
             found = await self._claimed(claiming, most, asked)
-        except FAULTS:
-            self._in_doubt = [lease, *lone]
+        except FAULTS as error:
+            if getattr(error, "in_doubt", True):
+                self._in_doubt = [lease, *lone]
             raise
+        self._pulse.claimed()
         jobs = found.jobs
         now = time.monotonic()
         if found.allowed:
@@ -212,6 +226,8 @@ class Claimer:
             self._floor.hands.end(unknown_task(job, seconds.get(job.job_id, 0.0), limit))
 
     async def _recover(self) -> None:
+        # a claim that still runs, or has yet to arrive, must not lease jobs to nobody behind the look
+        await self._pool.arun(sql.void(self._in_doubt))
         jobs = (await self._pool.arun(sql.recover(self._options.worker_id, self._in_doubt))).jobs
         self._in_doubt = []
         if jobs:

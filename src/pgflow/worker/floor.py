@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING, Final
 
 from pgflow.codes import ErrorCode
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 ASYNC_SLOTS: Final = 100
 BUSY_SECONDS_MAX: Final = 30.0
+STUCK_SECONDS: Final = 10.0
 
 
 class Floor:
@@ -103,6 +105,15 @@ class Floor:
         """Interrupt what runs and hand it back."""
         for run in list(self.hands.open):
             run.lane.stop(run, shut_down)  # type: ignore[union-attr]
+
+    def stuck(self) -> str:
+        """Name an executor whose every slot is held by a run that was given up and does not end; "" for none."""
+        until = time.monotonic() - STUCK_SECONDS
+        for name in self.executors:
+            held = [slot.run for slot in self.lanes[name].slots]
+            if all(run is not None and run not in self.hands.open and 0 < run.stopped < until for run in held):
+                return name
+        return ""
 
     @property
     def running(self) -> int:

@@ -13,13 +13,15 @@ from pgflow.codes import DeadReason, ErrorCode
 from pgflow.errors import ArgumentError, Cancel, JobError, Retry, Snooze, TaskSignal
 from pgflow.hooks import Dead
 from pgflow.model import Outcome, OutcomeKind
-from pgflow.retry import DELAY_MAX_SECONDS, retry_delay
+from pgflow.retry import DEFAULT_POLICY, DELAY_MAX_SECONDS, retry_delay
 
 if TYPE_CHECKING:
     from pgflow.worker.run import Run
 
 FRAMES_KEPT: Final = 50
 MESSAGE_BYTES: Final = 8_192
+CODE_BYTES: Final = 200
+RESULT_BYTES_MAX: Final = 16_000_000
 
 
 def returned(run: Run, value: object) -> Outcome:
@@ -29,14 +31,43 @@ def returned(run: Run, value: object) -> Outcome:
     if not job.keep_result:
         return Outcome(job, OutcomeKind.SUCCEEDED, run.started, finished, job.spent)
     try:
-        result = encode_value(value, "result")
+        result = _encoded(value)
     except ArgumentError as error:
         return raised(run, JobError(ErrorCode.BAD_PAYLOAD, f"the result cannot be stored: {error}", retryable=False))
+    except BaseException as error:  # noqa: BLE001 - a value's own serializer is the job's code too
+        return raised(run, error)
     return Outcome(job, OutcomeKind.SUCCEEDED, run.started, finished, job.spent, result=result)
 
 
+def _encoded(value: object) -> str:
+    text = encode_value(value, "result")
+    size = len(text) if text.isascii() else len(text.encode())
+    if size > RESULT_BYTES_MAX:
+        msg = f"it is {size:,} bytes, and {RESULT_BYTES_MAX:,} may be kept: keep it elsewhere, and return where"
+        raise ArgumentError(msg)
+    return text
+
+
 def raised(run: Run, error: BaseException) -> Outcome:
-    """Give the outcome of a run that raised."""
+    """Give the outcome of a run that raised, whatever it was: an error that cannot be judged fails the run."""
+    try:
+        return _judged(run, error)
+    except BaseException as unjudged:  # noqa: BLE001 - an error's own methods may raise anything
+        return _unjudged(run, error, unjudged)
+
+
+def _unjudged(run: Run, error: BaseException, unjudged: BaseException) -> Outcome:
+    job, spent = run.job, run.job.spent + 1
+    is_last = spent >= job.max_attempts
+    text = f"{type(error).__name__}: (it cannot be judged: {type(unjudged).__name__})"
+    return Outcome(
+        job, OutcomeKind.DEAD if is_last else OutcomeKind.FAILED, run.started, time.monotonic(), spent,
+        None if is_last else retry_delay(DEFAULT_POLICY, spent, error), ErrorCode.UNKNOWN,
+        clean_text(text, MESSAGE_BYTES), reason_code=DeadReason.MAX_ATTEMPTS_EXCEEDED if is_last else None,
+    )  # fmt: skip
+
+
+def _judged(run: Run, error: BaseException) -> Outcome:
     finished = time.monotonic()
     job = run.job
     if isinstance(error, Snooze):
@@ -56,7 +87,10 @@ def raised(run: Run, error: BaseException) -> Outcome:
 def timed_out(run: Run) -> Outcome:
     """Give the outcome of a run that overran its timeout."""
     error = TimeoutError(f"ran longer than its timeout of {run.job.timeout:g} s")
-    return _failed(run, error, ErrorCode.TIMEOUT, time.monotonic(), retryable=run.task.declared.retries(error))
+    try:
+        return _failed(run, error, ErrorCode.TIMEOUT, time.monotonic(), retryable=run.task.declared.retries(error))
+    except BaseException as unjudged:  # noqa: BLE001 - a policy is not ours
+        return _unjudged(run, error, unjudged)
 
 
 def cancelled(run: Run) -> Outcome:
@@ -85,7 +119,10 @@ def _failed(run: Run, error: BaseException, code: str, finished: float, *, retry
     text = _text(error)
     if isinstance(verdict, Dead) and verdict.reason:
         text = clean_text(f"{text} ({verdict.reason})", MESSAGE_BYTES)
-    return Outcome(job, kind, run.started, finished, spent, delay, code, text, _trace(error), reason_code=reason)
+    return Outcome(
+        job, kind, run.started, finished, spent, delay, clean_text(code, CODE_BYTES), text, _trace(error),
+        reason_code=reason,
+    )  # fmt: skip
 
 
 def _delay(run: Run, spent: int, error: BaseException, verdict: object) -> float | None:
@@ -108,7 +145,7 @@ def _seconds(delay: float | timedelta) -> float:
 def _text(error: BaseException) -> str:
     try:
         text = str(error)
-    except Exception as unreadable:  # noqa: BLE001 - a message that cannot be made must not lose the outcome
+    except BaseException as unreadable:  # noqa: BLE001 - a message that cannot be made must not lose the outcome
         text = f"(its message cannot be read: {type(unreadable).__name__})"
     if not isinstance(error, JobError | TaskSignal):
         text = f"{type(error).__name__}: {text}" if text else type(error).__name__
@@ -120,6 +157,6 @@ def _trace(error: BaseException) -> str | None:
         return None
     try:
         lines = traceback.format_exception(error, limit=-FRAMES_KEPT)
-    except Exception:  # noqa: BLE001 - a traceback that cannot be written must not lose the outcome
+    except BaseException:  # noqa: BLE001 - a traceback that cannot be written must not lose the outcome
         return None
     return clean_text("".join(lines))

@@ -82,6 +82,7 @@ class Lane:
             self.hands.settle(run, verdict(run))
             return
         run.verdict = verdict
+        run.stopped = run.stopped or time.monotonic()
         if run.context is not None:
             run.context.cancel()
         if run.interrupt is not None:

@@ -27,6 +27,8 @@ class WorkerOptions:
     grace_seconds: float = 25.0
     maintenance_seconds: float = 60.0
     unknown_task_seconds: float = 3600.0
+    claim_timeout_seconds: float = 300.0
+    blocked_loop_seconds: float = 60.0
     dataset_bucket: Literal["hour", "day", "none"] = "day"
     verbose: bool = False
     burst: bool = False
@@ -53,6 +55,8 @@ class WorkerOptions:
             grace_seconds=settings.shutdown_grace_seconds,
             maintenance_seconds=settings.maintenance_interval_secs,
             unknown_task_seconds=settings.unknown_task_seconds,
+            claim_timeout_seconds=settings.claim_timeout_seconds,
+            blocked_loop_seconds=settings.blocked_loop_seconds,
             dataset_bucket=settings.dataset_bucket,
             verbose=settings.verbose_job_logs,
             burst=burst,

@@ -20,16 +20,19 @@ if TYPE_CHECKING:
 class Run:
     """Where a claimed job stands here. `started` is 0 until the task's code begins; then a `time.monotonic()`.
 
+    `stopped` is 0 until it is told to end; then the same.
+
     `verdict` makes its outcome where it was stopped from outside, and `interrupt` is how its executor stops it.
     """
 
-    __slots__ = ("context", "deadline", "interrupt", "job", "lane", "started", "task", "verdict")
+    __slots__ = ("context", "deadline", "interrupt", "job", "lane", "started", "stopped", "task", "verdict")
 
     def __init__(self, job: Claimed, task: Task[..., object], lane: Lane | None = None) -> None:
         self.job = job
         self.task = task
         self.lane = lane
         self.started = 0.0
+        self.stopped = 0.0
         self.deadline = 0.0
         self.context: Context | None = None
         self.verdict: Verdict | None = None

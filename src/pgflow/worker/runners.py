@@ -19,6 +19,7 @@ from pgflow.worker.lane import Lane, Slot, arguments, begin, call
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import Context as Variables
+    from types import FrameType
 
     from anyio.abc import TaskGroup
 
@@ -116,3 +117,15 @@ def _forget_stray_cancel() -> None:
     task = None if on_trio() else asyncio.current_task()
     while task is not None and task.cancelling():
         task.uncancel()
+
+
+def running_in(frame: FrameType | None) -> tuple[Run | None, int]:
+    """Find the run whose code a stack is in, from its innermost frame, and how many frames it is deep in there."""
+    depth = 0
+    while frame is not None:
+        if frame.f_code is AsyncLane._one.__code__:  # noqa: SLF001 - of this module
+            run: Run | None = frame.f_locals.get("run")
+            return run, depth
+        depth += 1
+        frame = frame.f_back
+    return None, depth

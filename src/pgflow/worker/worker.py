@@ -10,7 +10,9 @@ import anyio
 from pgflow.errors import PgflowError
 from pgflow.store import buckets, migrate
 from pgflow.store import jobs as sql
+from pgflow.store.faults import FAULTS
 from pgflow.store.pool import Pool
+from pgflow.worker.backoff import Backoff
 from pgflow.worker.bell import Bell
 from pgflow.worker.claimer import Claimer
 from pgflow.worker.crew import Crew, worker_info
@@ -19,12 +21,16 @@ from pgflow.worker.ending import Rescue, shut_down
 from pgflow.worker.floor import Floor
 from pgflow.worker.flusher import Flusher
 from pgflow.worker.hands import Hands
+from pgflow.worker.heart import Heartbeat
 from pgflow.worker.lifespans import lifespans
-from pgflow.worker.upkeep import Heartbeat, Upkeep, keep_doing
+from pgflow.worker.patience import Patience
+from pgflow.worker.pulse import Pulse
+from pgflow.worker.upkeep import Upkeep, keep_doing
+from pgflow.worker.vigil import Vigil
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from anyio.abc import TaskGroup
 
@@ -47,18 +53,24 @@ class Worker:
         self._pool = pool
         self._app = app
         self._hooks = hooks
-        self._beat_pool = Pool(pool.dsn, size=1, acquire_seconds=options.lease_seconds / 3)
+        third = options.lease_seconds / 3
+        self._beat_pool = pool.beside(size=1, acquire_seconds=third, answer_seconds=max(2.0, third))
         self._tasks = tasks
         self._options = options
         self._stops = 0
         self._stopped: Bell | None = None
-        self.started = False
+        self._broken: BaseException | None = None
+        self.pulse = Pulse(options.poll_seconds)
+        self.started = self.ended = self._is_wired = False
         self.unstored = 0
+        self.last_resort: Callable[[float, int], None] | None = None
+        """Ends this process for certain, within so many seconds and with this exit code, where it is ours to end."""
 
     async def run(self) -> Counter[str]:
         """Work until stopped; gives how many attempts ended how. `unstored` then says how many outcomes were lost.
 
-        Raises `SchemaMismatchError` or `DatabaseUnavailableError` where it cannot start.
+        Raises `SchemaMismatchError` or `DatabaseUnavailableError` where it cannot start, and the latter too where it
+        could not claim or store for `claim_timeout_seconds`.
         """
         rescue = Rescue((self._pool, self._beat_pool))
         try:
@@ -76,8 +88,11 @@ class Worker:
                 raise
             raise _first_of(found) from None
         finally:
+            self.ended = True
             rescue.disarm()
-            self._beat_pool.close()
+            self._close()
+        if self._broken is not None:
+            raise self._broken
         return self.flusher.counts
 
     def stop(self) -> None:
@@ -85,6 +100,21 @@ class Worker:
         self._stops += 1
         if self._stopped is not None:
             self._stopped.ring()
+
+    def give_up(self, error: BaseException) -> None:
+        """Stop gently since this worker is no use any more; `run` raises the error behind it. From the event loop."""
+        if self._broken is not None:
+            return
+        self._broken = error
+        logger.error("giving up: %s", error, exc_info=None if isinstance(error, PgflowError) else error)
+        if self.last_resort is not None:
+            self.last_resort(self._options.grace_seconds, getattr(error, "exit_code", 1))
+        self.stop()
+
+    @property
+    def stopping(self) -> bool:
+        """True from when it was told to stop, or gave up."""
+        return self._stops > 0
 
     @property
     def stops_at_once(self) -> bool:
@@ -104,28 +134,51 @@ class Worker:
         self._deadlines = Deadlines(self.hands, Bell())
         room_made = (claim_bell.ring, claim_bell.ring_from_thread)
         self.floor = Floor(self._tasks, self.hands, self._deadlines, self._options, room_made)
-        self.claimer = Claimer(self._pool, self._options, self.floor, claim_bell, self._crew)
-        self.flusher = Flusher(self._pool, self.hands, flush_bell, self._after_flush)
-        self.heartbeat = Heartbeat(self._beat_pool, self._options, self.floor, self.hands, self._crew)
+        self.claimer = Claimer(self._pool, self._options, self.floor, claim_bell, self._crew, self.pulse)
+        self.flusher = Flusher(self._pool, self.hands, flush_bell, self._after_flush, self.pulse)
+        self.heartbeat = Heartbeat(self._beat_pool, self._options, self.floor, self.hands, self._crew, self.pulse)
+        self._vigil = Vigil(self._options, self.pulse, self.hands)
+        self._patience = Patience(self.pulse, self.floor, self._options.claim_timeout_seconds, self.give_up)
         self._upkeep = Upkeep(self._pool, self._options, self.claimer, self._crew)
+        self._is_wired = True
 
     async def _start(self, group: TaskGroup) -> None:
+        self._vigil.ends = self._end_process if self.last_resort is not None else None
         # known before the first claim: an enqueue rings only where it sees a worker to wake
-        await self.heartbeat.beat()
+        await self.heartbeat.start()
+        self._vigil.start()
         self.floor.start(group)
-        group.start_soon(self._deadlines.tick_for_ever)
-        group.start_soon(self.flusher.flush_for_ever)
-        group.start_soon(self.claimer.claim_for_ever)
-        group.start_soon(keep_doing, "heartbeat", self.heartbeat.beat)
-        group.start_soon(keep_doing, "reap", self._upkeep.reap)
-        group.start_soon(keep_doing, "promote", self._upkeep.promote, self._promote_bell)
-        group.start_soon(keep_doing, "buckets", self._upkeep.make_buckets)
-        group.start_soon(keep_doing, "maintenance", self._upkeep.maintain)
-        group.start_soon(keep_doing, "listen", self._upkeep.listen)
+        for loop in (
+            self._deadlines.tick_for_ever, self.flusher.flush_for_ever, self.claimer.claim_for_ever,
+            self.heartbeat.heed_for_ever, self._patience.watch_for_ever,
+        ):  # fmt: skip
+            group.start_soon(self._vital, loop)
+        group.start_soon(keep_doing, "reap", self._upkeep.reap, self.pulse)
+        group.start_soon(keep_doing, "promote", self._upkeep.promote, self.pulse, self._promote_bell)
+        group.start_soon(keep_doing, "buckets", self._upkeep.make_buckets, self.pulse)
+        group.start_soon(keep_doing, "maintenance", self._upkeep.maintain, self.pulse)
+        group.start_soon(keep_doing, "listen", self._upkeep.listen, self.pulse)
         if self._options.burst:
-            group.start_soon(self._stop_when_done)
+            group.start_soon(self._vital, self._stop_when_done)
         self.started = True
         logger.info("worker %s takes %s", self._options.worker_id, ", ".join(self._options.queues))
+
+    async def _vital(self, loop: Callable[[], Awaitable[None]]) -> None:
+        # without it the worker would live and do nothing: then it ends, and in order
+        try:
+            await loop()
+        except Exception as error:  # noqa: BLE001 - raised by `run` once the jobs are handed back
+            self.give_up(error)
+
+    def _end_process(self) -> None:
+        if self.last_resort is not None:
+            self.last_resort(0.0, 1)
+
+    def _close(self) -> None:
+        if self._is_wired:
+            self._vigil.end()
+            self.heartbeat.end()
+        self._beat_pool.close()
 
     async def _until_stopped(self) -> None:
         while not self._stops and self._stopped is not None:
@@ -147,11 +200,19 @@ class Worker:
                             1000 * (o.finished - o.started), o.error_code or "")  # fmt: skip
 
     async def _stop_when_done(self) -> None:
+        backoff = Backoff()
         while True:
-            await anyio.sleep(LOOK_LEFT_SECONDS)
+            await anyio.sleep(LOOK_LEFT_SECONDS if not backoff.tries else backoff.seconds())
             if not (self.claimer.found_nothing and self.hands.empty):
                 continue
-            ready, scheduled, leased = await self._pool.arun(sql.left_to_do(self._options.queues))
+            try:
+                ready, scheduled, leased = await self._pool.arun(sql.left_to_do(self._options.queues))
+            except FAULTS as error:
+                if not backoff.tries:
+                    logger.warning("cannot see what is left to do: %s; trying again", error)
+                    backoff.seconds()
+                continue
+            backoff.reset()
             if not ready and not (self._options.until_settled and (scheduled or leased)):
                 self.stop()
                 return

@@ -1,8 +1,13 @@
 -- Take back lapsed leases: what no attempt has ended is lost, and comes back as a suspect, one to a lease.
+-- Void leases, which have no queue, have served their time.
 -- A lease of one job alone, started by definition, spends; at its limit the job dies of its own crash.
 with lapsed as materialized (
-  select l.* from pgflow.leases as l where l.expires_at < clock_timestamp()
+  select l.* from pgflow.leases as l where l.expires_at < clock_timestamp() and l.queue <> ''
   order by l.id limit 16 for update skip locked
+), unneeded as (
+  delete from pgflow.leases where ctid = any (array(
+    select v.ctid from pgflow.leases as v where v.queue = '' and v.expires_at < clock_timestamp()
+    limit 1000 for update skip locked))
 ), unfinished as materialized (
   select l.worker_id, l.queue, l.claimed_at, u.job_id, u.attempt, u.spent + l.alone::integer as spent,
     coalesce(j.task, '-') as task, coalesce(-j.priority, 0) as rank,

@@ -67,9 +67,10 @@ class Health:
         with self._lock:
             look = self._looks.setdefault(call.app, Look())
         checks = look.checks(call.app)
-        bad = [one for one in checks or () if not one.ok]
-        down = ["database"] if checks is None else [one.name for one in bad if one.blocks]
-        warnings = [one.name for one in bad if not one.blocks]
+        bad = [one for one in (*call.app.worker_health(), *(checks or ())) if not one.ok]
+        names = [one.name for one in bad if one.blocks]
+        down = list(dict.fromkeys(["database", *names] if checks is None else names))
+        warnings = list(dict.fromkeys(one.name for one in bad if not one.blocks))
         body: dict[str, object] = {"status": "down" if down else "ok"}
         body |= {name: said for name, said in (("down", down), ("warnings", warnings)) if said}
         return Answer(body, 503, {"retry-after": "2"}) if down else Answer(body)
