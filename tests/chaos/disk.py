@@ -15,7 +15,7 @@ CHUNK_BYTES: Final = 1_000_000
 
 
 class Disk:
-    """A tmpfs mounted over a directory, holding what was in it; unmounted in any case behind the `with`.
+    """A tmpfs mounted over a directory, holding what is in it; unmounted in any case behind the `with`.
 
     Nobody may use the directory while it is mounted or taken away.
     """
@@ -27,21 +27,29 @@ class Disk:
 
     def __enter__(self) -> Self:
         about = self.directory.stat()
-        kept = Path(tempfile.mkdtemp(prefix="disk-", dir=self.directory.parent))
-        shutil.rmtree(kept)
-        _run("cp", "-a", str(self.directory), str(kept))
+        kept = self._copied()
         options = f"size={self.megabytes}m,mode={about.st_mode & 0o7777:o},uid={about.st_uid},gid={about.st_gid}"
         _run("mount", "-t", "tmpfs", "-o", options, "chaos", str(self.directory))
         self._is_mounted = True
         _run("cp", "-a", f"{kept}/.", str(self.directory))
-        shutil.rmtree(kept)
+        shutil.rmtree(kept.parent)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._is_mounted:
+        if not self._is_mounted:
+            return
+        try:
+            self.admit_writes()
+            self.free()
+            kept = self._copied()
+        finally:
             # lazily: a process that will not die must not keep the mount for ever
             _run("umount", "--lazy", str(self.directory))
             self._is_mounted = False
+        # what is left is for those who look into a violation
+        shutil.rmtree(self.directory)
+        kept.rename(self.directory)
+        kept.parent.rmdir()
 
     @property
     def free_bytes(self) -> int:
@@ -72,6 +80,11 @@ class Disk:
     def admit_writes(self) -> None:
         """Mount it for writing again."""
         _run("mount", "-o", "remount,rw", str(self.directory))
+
+    def _copied(self) -> Path:
+        kept = Path(tempfile.mkdtemp(prefix="disk-", dir=self.directory.parent)) / self.directory.name
+        _run("cp", "-a", str(self.directory), str(kept))
+        return kept
 
 
 def _run(*command: str) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from pgflow.store.statement import load
+
 if TYPE_CHECKING:
     from chaos.link import Link
 
@@ -30,6 +32,11 @@ def others(link: Link) -> bool:
     return not link.talk.listens
 
 
+def born_before(moment: float) -> Whom:
+    """The connections that were there at a moment of `time.monotonic()`."""
+    return lambda link: link.born < moment
+
+
 def named(application: str) -> Whom:
     """The connections of one application_name."""
     return lambda link: link.application == application
@@ -38,6 +45,12 @@ def named(application: str) -> Whom:
 def writes(question: tuple[str, ...]) -> bool:
     """Tell a question that changes something."""
     return any(WRITES.search(text) for text in question)
+
+
+def statement(name: str) -> Callable[[tuple[str, ...]], bool]:
+    """Tell a question by a statement of the store's sql/: by its text up to its first parameter."""
+    begins = load(name).text.split("%(", 1)[0]
+    return lambda question: any(begins in text for text in question)
 
 
 def says(words: str) -> Callable[[tuple[str, ...]], bool]:

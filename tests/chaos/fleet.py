@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -14,12 +15,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 TESTS = Path(__file__).parent.parent
 BACKENDS = ("asyncio", "trio")
 KEEPER_SECONDS = 0.1
 STOP_SECONDS = 40
+ORPHAN_SECONDS = 5
+START_SECONDS = 1.0
+MARK = "CHAOS_WORKER_OF"
 
 
 @dataclass
@@ -31,9 +35,11 @@ class Place:
     log: Path
     process: subprocess.Popen[bytes] | None = None
     ended: list[int] = field(default_factory=list)
+    started_at: float = 0.0
 
     def start(self) -> None:
         """Start a worker in a session of its own: a signal meant for the runner does not reach it."""
+        self.started_at = time.monotonic()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 self.command, env=self.env, cwd=self.log.parent, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -77,6 +83,7 @@ class Fleet:
                 loop = backend or BACKENDS[number % len(BACKENDS)]
                 command = [sys.executable, "-m", "pgflow", "worker", "-A", "chaos.tasks:app", "--backend", loop, *argv]
                 given = {**os.environ, "PYTHONPATH": python_path(), **self._environment(), **(env or {})}
+                given[MARK] = str(self.directory)
                 self._places.append(Place(command, given, self.directory / f"worker-{number}.log"))
             made = self._places[first:]
             for place in made:
@@ -100,6 +107,12 @@ class Fleet:
                     return True
         return False
 
+    def age(self, pid: int) -> float:
+        """How many seconds ago a worker was started."""
+        with self._lock:
+            started = [p.started_at for p in self._places if p.process is not None and p.process.pid == pid]
+        return time.monotonic() - started[0] if started else 0.0
+
     def kill(self, rng: random.Random) -> int | None:
         """Kill one at random with SIGKILL; gives its pid, None where all are dead."""
         pids = self.pids()
@@ -108,10 +121,18 @@ class Fleet:
             self.signal(pid, signal.SIGKILL)
         return pid
 
-    def restart_dead(self) -> int:
-        """Start a worker again in each place whose worker has ended; gives how many."""
+    def outfit(self, env: Mapping[str, str]) -> list[int]:
+        """Give all other variables, from their next start on; gives the pids of those that live."""
         with self._lock:
-            dead = [place for place in self._places if place.has_ended()]
+            for place in self._places:
+                place.env.update(env)
+            return self.pids()
+
+    def restart_dead(self) -> int:
+        """Start a worker again in each place whose worker has ended, at most once a second; gives how many."""
+        with self._lock:
+            due = time.monotonic() - START_SECONDS
+            dead = [place for place in self._places if place.has_ended() and place.started_at < due]
             for place in dead:
                 self._start(place)
             return len(dead)
@@ -140,6 +161,13 @@ class Fleet:
                 process.wait()
         return [process.returncode for process in living]
 
+    def orphans(self) -> list[int]:
+        """Find processes that workers, all ended by now, have left behind; they get a moment to notice."""
+        end = time.monotonic() + ORPHAN_SECONDS
+        while (left := list(_marked(self.directory))) and time.monotonic() < end:
+            time.sleep(0.05)
+        return left
+
     def _start(self, place: Place) -> None:
         place.start()
         self.starts += 1
@@ -148,6 +176,15 @@ class Fleet:
         while not self._closing.wait(KEEPER_SECONDS):
             if self.keeps:
                 self.restart_dead()
+
+
+def _marked(directory: Path) -> Iterator[int]:
+    # what a worker starts has its environment
+    mark = f"{MARK}={directory}".encode()
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if mark in (entry / "environ").read_bytes().split(b"\0"):
+                yield int(entry.name)
 
 
 def python_path() -> str:

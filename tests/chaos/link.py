@@ -69,6 +69,7 @@ class Link:
         self.flows = (self.asking, self.answering)
         self.talk = Conversation()
         self.application = ""
+        self.born = time.monotonic()
         self._greeted = False
         self._broken = False
         self._answer: list[bytes] = []

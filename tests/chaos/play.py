@@ -10,14 +10,16 @@ import time
 import traceback
 from collections import Counter
 from contextlib import closing, contextmanager
+from dataclasses import asdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from chaos import ledger, measure, tasks
+from chaos import checker, ledger, measure, tasks
 from chaos.fleet import python_path
 from chaos.report import Result
 from chaos.stage import Stage
 from pgflow.store import buckets
 from pgflow.store.admin import act
+from pgflow.store.admin.audit import Scope, audit
 from pgflow.store.migrate import migrate
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ class Plan(NamedTuple):
         rate = max(1.0, jobs / load)
         window = max(3.0, min(8.0, WINDOW_JOBS / rate))
         baseline = max(3.0, min(10.0, load * 0.15))
-        strike = max(4.0, load - WARM_SECONDS - baseline - window - 1.0)
+        strike = max(4.0, load - WARM_SECONDS - baseline - 2 * window - 1.0)
         return cls(rate, baseline, strike, window)
 
 
@@ -102,18 +104,18 @@ class _Run:
                 self._warm_up()
                 self._strike()
                 self._recover()
+                self._look_in()
             self._drain()
         finally:
-            codes = stage.fleet.stop()
-            result.kills, result.worker_starts = stage.fleet.kills, stage.fleet.starts
-            result.server_starts = stage.server.starts
             try:
+                self._stop_workers()
                 if stage.server.runs:
-                    self._count()
+                    self._judge()
             finally:
+                result.violations = stage.blames
+                result.server_starts = stage.server.starts
+                stage.endings.close()
                 stage.server.stop("fast")
-        if any(codes):
-            result.blame("R3", sum(map(bool, codes)), str(codes), "workers did not end by themselves with exit code 0")
 
     def _prepare(self) -> None:
         stage = self.stage
@@ -200,7 +202,13 @@ class _Run:
         took = measure.wait_until_back(self.stage, time.time(), wanted, window=self.plan.window, limit=limit)
         self.result.recovery_seconds = took
         if took is None:
-            self.result.blame("R1", 1, f"{wanted:.0f} jobs/s", f"not back to 90 % within {limit:g} s after the faults")
+            self.stage.blame("R1", 1, f"{wanted:.0f} jobs/s", f"not back to 90 % within {limit:g} s after the faults")
+
+    def _look_in(self) -> None:
+        # under load still: no lease may be overdue now, and what moves must be seen in one place or the other
+        with closing(self.stage.admin_app()) as app:
+            found = audit(app.pool, Scope(reap_seconds=self.stage.reap_seconds))
+        self.stage.blames += [{**asdict(each), "detail": f"{each.detail} (under load)"} for each in found]
 
     def _drain(self) -> None:
         limit = self.limits.drain_seconds
@@ -208,13 +216,34 @@ class _Run:
         self.result.drain_seconds = took
         if any(left):
             sample = "ready {}, scheduled {}, leases {}".format(*left)
-            self.result.blame("R2", sum(left), sample, f"not drained within {limit:g} s after the load")
+            self.stage.blame("R2", sum(left), sample, f"not drained within {limit:g} s after the load")
 
-    def _count(self) -> None:
+    def _stop_workers(self) -> None:
+        fleet = self.stage.fleet
+        codes = fleet.stop()
+        self.result.kills, self.result.worker_starts = fleet.kills, fleet.starts
+        if any(codes):
+            detail = "workers did not end by themselves with exit code 0 when told to"
+            self.stage.blame("R3", sum(map(bool, codes)), str(codes), detail)
+        orphans = fleet.orphans()
+        if orphans:
+            self.stage.blame("R4", len(orphans), str(orphans[0]), "processes of workers outlive them")
+
+    def _judge(self) -> None:
         stage, result = self.stage, self.result
         result.attempts = measure.outcomes(stage)
         kinds = Counter(entry["what"] for entry in ledger.read(stage.ledger_dir))
-        result.asked, result.enqueued = kinds["asked"], kinds["enqueued"]
-        result.unanswered, result.refused, result.rolled_back = (
-            kinds["unanswered"], kinds["refused"], kinds["rolled_back"],
-        )  # fmt: skip
+        result.asked, result.enqueued, result.unanswered, result.refused, result.rolled_back = (
+            kinds[kind] for kind in ("asked", "enqueued", "unanswered", "refused", "rolled_back")
+        )
+        if self.scenario.verify is not None:
+            self.scenario.verify(stage)
+        found = checker.check(
+            stage.direct_url,
+            stage.ledger_dir,
+            limits=tasks.LIMITS,
+            orders_table="orders",
+            reap_seconds=stage.reap_seconds,
+            **stage.checks,
+        )
+        stage.blames += [asdict(violation) for violation in found]

@@ -36,10 +36,6 @@ class Result:
         """True where nothing was broken."""
         return not self.violations and not self.error
 
-    def blame(self, invariant: str, count: int, sample: str, detail: str) -> None:
-        """Add a violation."""
-        self.violations.append({"invariant": invariant, "count": count, "sample": sample, "detail": detail})
-
     def as_json(self) -> dict[str, Any]:
         """Give the fields, to be written as JSON."""
         return asdict(self)

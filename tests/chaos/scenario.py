@@ -17,13 +17,18 @@ HERE = Path(__file__).parent / "scenarios"
 
 
 class Scenario(NamedTuple):
-    """One kind of trouble: what is done to a system under load, which must hold all the same."""
+    """One kind of trouble: what is done to a system under load, which must hold all the same.
+
+    `setup` comes before the workers, `strike` lasts until `stage.over()` and leaves everything whole, `verify` looks at
+    what is left when the queue has drained, and blames what only this scenario can tell.
+    """
 
     name: str
     says: str
     strike: Callable[[Stage], None]
     setup: Callable[[Stage], None] | None = None
     needs: tuple[str, ...] = ()
+    verify: Callable[[Stage], None] | None = None
 
     def lacks(self) -> list[str]:
         """Name what this machine has not got for it."""

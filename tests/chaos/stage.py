@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from chaos.fleet import Fleet
@@ -29,7 +30,11 @@ REAP_SECONDS = 0.5
 
 
 class Stage:
-    """One scenario's run. A setup may replace `url` and `server`, and add to `env` and `client_env`."""
+    """One scenario's run. A setup may replace `url` and `server`, and add to `env` and `client_env`.
+
+    `checks` are further keywords of the checker; `endings` are left, in reverse order, when all is over.
+    What a setup puts between is kept in `props` for its strike.
+    """
 
     def __init__(self, name: str, directory: Path, *, seed: int) -> None:
         self.name = name
@@ -44,7 +49,10 @@ class Stage:
         self.workers = 3
         self.reap_seconds = REAP_SECONDS
         self.fleet = Fleet(directory, self._environment)
-        self.lines: list[str] = []
+        self.checks: dict[str, Any] = {}
+        self.blames: list[dict[str, Any]] = []
+        self.endings = ExitStack()
+        self.props: dict[str, Any] = {}
         self._lock = threading.Lock()
         self._began = time.monotonic()
         self._over = threading.Event()
@@ -58,6 +66,10 @@ class Stage:
     def over(self) -> bool:
         """True once the time for faults is up: leave everything whole and return."""
         return self._over.is_set() or time.monotonic() >= self._until
+
+    def seconds_left(self) -> float:
+        """How long until it is over, never less than none."""
+        return 0.0 if self.over() else self._until - time.monotonic()
 
     def pause(self, seconds: float) -> None:
         """Wait so long, or until it is over."""
@@ -74,10 +86,21 @@ class Stage:
     def log(self, text: str) -> None:
         """Keep a line of what was done, with the seconds since the start."""
         line = f"{time.monotonic() - self._began:7.2f} {text}"
-        with self._lock:
-            self.lines.append(line)
-            with (self.directory / "events.log").open("a", encoding="utf-8") as file:
-                file.write(f"{line}\n")
+        with self._lock, (self.directory / "events.log").open("a", encoding="utf-8") as file:
+            file.write(f"{line}\n")
+
+    def blame(self, invariant: str, count: int, sample: str, detail: str) -> None:
+        """Report what the tables and ledgers cannot tell by themselves."""
+        self.blames.append({"invariant": invariant, "count": count, "sample": sample, "detail": detail})
+
+    def demand_bite(self, count: int, what: str) -> None:
+        """Report a scenario that did not do what it is for: it would prove nothing."""
+        if not count:
+            self.blame("R5", 1, what, "the scenario did not bite")
+
+    def count(self, outcome: str) -> int:
+        """How many attempts ended so."""
+        return int(self.ask("select count(*) from pgflow.attempts where outcome = %s::pgflow.outcome", [outcome])[0][0])
 
     def ask(self, query: str, params: Any = None) -> list[tuple[Any, ...]]:
         """Run one statement in the database, past every proxy; gives its rows."""

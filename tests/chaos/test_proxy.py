@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from chaos.faults import Cut, Delay, LostAnswer, Silence, listeners, named, others, says
+from chaos.faults import Cut, Delay, LostAnswer, Silence, born_before, listeners, named, others, says
 from chaos.proxy import Proxy
 
 if TYPE_CHECKING:
@@ -127,6 +127,17 @@ def test_in_a_silence_nothing_comes_and_nothing_is_closed(through: Any, proxy: P
         until(lambda: conn.pgconn.consume_input() or not conn.pgconn.is_busy())
     assert kept(table) == []
     assert through().execute("select 1").fetchone() == (1,)
+
+
+def test_old_connections_are_silent_while_new_ones_pass(through: Any, proxy: Proxy) -> None:
+    old = through()
+    proxy.strike(Silence(whom=born_before(time.monotonic())))
+    assert through().execute("select 1").fetchone() == (1,)
+    old.pgconn.send_query(b"select 1")
+    old.pgconn.flush()
+    assert through().execute("select 1").fetchone() == (1,)
+    old.pgconn.consume_input()
+    assert old.pgconn.is_busy()
 
 
 def test_after_a_late_silence_what_was_sent_arrives(through: Any, proxy: Proxy, table: Any) -> None:
