@@ -7,13 +7,21 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
+import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psycopg
+
+from chaos.between import starts_in_time
 from chaos.fleet import TESTS
 from chaos.scenario import Scenario
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from chaos.stage import Stage
 
 TREE = TESTS.parent
@@ -24,16 +32,20 @@ create index jobs_note_{number} on pgflow.jobs (note_{number}) where note_{numbe
 """
 MIGRATE_SECONDS = 60
 EXIT_CANNOT_WORK = 3
+READING_SECONDS = (3.0, 8.0)
+# a migration waits a second for a lock, and all wait behind it
+PROMPT_SECONDS = 3.0
 TOGETHER_SECONDS = (2.0, 5.0)
 
 
 def strike(stage: Stage) -> None:
-    number = 0
+    number, begin = 0, time.time()
     while not stage.over() or not number:
         number += 1
         release(stage, number)
         stage.pause(stage.rng.uniform(*TOGETHER_SECONDS))
     stage.log(f"{number} releases were rolled out")
+    starts_in_time(stage, begin, PROMPT_SECONDS)
 
 
 def release(stage: Stage, number: int) -> None:
@@ -41,7 +53,8 @@ def release(stage: Stage, number: int) -> None:
     before = dict(stage.env)
     tree = newer_tree(stage, number)
     path = os.pathsep.join(map(str, [tree / "src", TESTS]))
-    said = migrate(stage, path)
+    with reading(stage):
+        said = migrate(stage, path)
     assert f"_release_{number}" in said, f"the release's migration was not applied: {said}"
     applied = stage.ask("select count(*) from pgflow.migrations")
     again = migrate(stage, path)
@@ -64,6 +77,19 @@ def newer_tree(stage: Stage, number: int) -> Path:
     new = tree / "migrations" / f"{last + 1:04d}_release_{number}.sql"
     new.write_text(SQL.format(number=number), "utf-8")
     return tree
+
+
+@contextmanager
+def reading(stage: Stage) -> Iterator[None]:
+    """Hold a transaction that has read jobs, as a report does: for a migration of that table it stands in the way."""
+    with psycopg.connect(stage.direct_url) as conn:
+        conn.execute("select count(*) from pgflow.jobs")
+        timer = threading.Timer(stage.rng.uniform(*READING_SECONDS), conn.rollback)
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.join()
 
 
 def migrate(stage: Stage, path: str) -> str:
