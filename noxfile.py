@@ -80,6 +80,22 @@ def crash(session: nox.Session) -> None:
 
 
 @nox.session
+def chaos(session: nox.Session) -> None:
+    """Kills, crashes and every other trouble on real processes: `-- --seed N --jobs N --minutes M [--only NAME]`."""
+    session.install(EVERYTHING)
+    session.env["PYTHONPATH"] = "tests"
+    session.run("python", "-m", "chaos.run", *session.posargs)
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Steady load for half an hour: memory, descriptors, connections and tables stay flat. `-- --minutes M`."""
+    session.install(EVERYTHING)
+    session.env["PYTHONPATH"] = "tests"
+    session.run("python", "-m", "chaos.soak", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """What a drained job costs, and what it costs while a snapshot is held."""
     session.install(EVERYTHING)

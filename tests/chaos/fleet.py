@@ -107,6 +107,12 @@ class Fleet:
                     return True
         return False
 
+    def age(self, pid: int) -> float:
+        """How many seconds ago a worker was started."""
+        with self._lock:
+            started = [p.started_at for p in self._places if p.process is not None and p.process.pid == pid]
+        return time.monotonic() - started[0] if started else 0.0
+
     def kill(self, rng: random.Random) -> int | None:
         """Kill one at random with SIGKILL; gives its pid, None where all are dead."""
         pids = self.pids()

@@ -25,7 +25,7 @@ class Ledger:
 
     def note(self, what: str, **fields: Any) -> None:
         """Write that something happened, and return when it is on disk."""
-        line = {"what": what, "at": time.time(), "mono": time.monotonic(), **fields}
+        line = {"what": what, "at": time.clock_gettime(time.CLOCK_REALTIME), "mono": time.monotonic(), **fields}
         data = json.dumps(line, default=str).encode() + b"\n"
         with self._lock:
             if self._pid != os.getpid():

@@ -64,7 +64,10 @@ def single(client: Client, dice: random.Random, token: str) -> None:
 def from_loop(client: Client, dice: random.Random, token: str) -> None:
     """Enqueue one job from an event loop, asyncio's or trio's."""
     task, args = client.draw(dice)
-    with offered([token], task.declared.queue) as answer, start_blocking_portal(dice.choice(["asyncio", "trio"])) as loop:
+    with (
+        offered([token], task.declared.queue) as answer,
+        start_blocking_portal(dice.choice(["asyncio", "trio"])) as loop,
+    ):
         answer.ids = [loop.call(lambda: task.aenqueue(*args)).id]
 
 

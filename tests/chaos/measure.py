@@ -32,12 +32,15 @@ def rate_between(stage: Stage, begin: float, end: float) -> float:
 
 
 def back_since(moments: list[float], begin: float, now: float, rate: float, window: float) -> float | None:
-    """When the first stretch of `window` seconds began in which jobs ended at `rate`; None where there is none yet."""
-    starts = [begin, *(moment for moment in moments if begin < moment <= now - window)]
-    for start in starts:
-        if start + window <= now and sum(start <= m < start + window for m in moments) >= rate * window:
-            return start
-    return None
+    """When jobs began to end at `rate` again, in two windows one after the other: what had gathered meanwhile may
+    fill the first by itself. None where there is no such moment yet.
+    """
+
+    def is_full(start: float) -> bool:
+        return start + window <= now and sum(start <= m < start + window for m in moments) >= rate * window
+
+    starts = [begin, *(moment for moment in moments if moment > begin)]
+    return next((start for start in starts if is_full(start) and is_full(start + window)), None)
 
 
 def wait_until_back(stage: Stage, begin: float, rate: float, *, window: float, limit: float) -> float | None:
@@ -47,7 +50,7 @@ def wait_until_back(stage: Stage, begin: float, rate: float, *, window: float, l
         since = back_since(ended(stage, begin), begin, now, SHARE * rate, window)
         if since is not None:
             return since - begin
-        if now > begin + limit + window:
+        if now > begin + limit + 2 * window:
             return None
         time.sleep(LOOK_SECONDS)
 

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from chaos.ledger import Ledger
 from pgflow import JobRejected, hookimpl
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from pgflow import NewJob
 
@@ -47,9 +47,9 @@ def ledger() -> Ledger:
 
 
 @contextmanager
-def offered(given: Sequence[str], queue: str) -> Iterator[Answer]:
+def offered(given: Sequence[str], queue: str, book: Ledger | None = None) -> Iterator[Answer]:
     """Note that jobs are asked for, then what the block hears of them: ids, a refusal, or an error and no answer."""
-    book, answer = ledger(), Answer()
+    book, answer = book or ledger(), Answer()
     for token in given:
         book.note("asked", token=token, queue=queue)
     try:
@@ -78,4 +78,3 @@ class Answer:
 def _ledger(pid: int) -> Ledger:
     # by pid, as a forked child writes a file of its own
     return Ledger(os.environ["CHAOS_LEDGER"])
-

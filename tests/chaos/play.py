@@ -10,14 +10,16 @@ import time
 import traceback
 from collections import Counter
 from contextlib import closing, contextmanager
+from dataclasses import asdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from chaos import ledger, measure, tasks
+from chaos import checker, ledger, measure, tasks
 from chaos.fleet import python_path
 from chaos.report import Result
 from chaos.stage import Stage
 from pgflow.store import buckets
 from pgflow.store.admin import act
+from pgflow.store.admin.audit import Scope, audit
 from pgflow.store.migrate import migrate
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ class Plan(NamedTuple):
         rate = max(1.0, jobs / load)
         window = max(3.0, min(8.0, WINDOW_JOBS / rate))
         baseline = max(3.0, min(10.0, load * 0.15))
-        strike = max(4.0, load - WARM_SECONDS - baseline - window - 1.0)
+        strike = max(4.0, load - WARM_SECONDS - baseline - 2 * window - 1.0)
         return cls(rate, baseline, strike, window)
 
 
@@ -102,6 +104,7 @@ class _Run:
                 self._warm_up()
                 self._strike()
                 self._recover()
+                self._look_in()
             self._drain()
         finally:
             try:
@@ -201,6 +204,12 @@ class _Run:
         if took is None:
             self.stage.blame("R1", 1, f"{wanted:.0f} jobs/s", f"not back to 90 % within {limit:g} s after the faults")
 
+    def _look_in(self) -> None:
+        # under load still: no lease may be overdue now, and what moves must be seen in one place or the other
+        with closing(self.stage.admin_app()) as app:
+            found = audit(app.pool, Scope(reap_seconds=self.stage.reap_seconds))
+        self.stage.blames += [{**asdict(each), "detail": f"{each.detail} (under load)"} for each in found]
+
     def _drain(self) -> None:
         limit = self.limits.drain_seconds
         took, left = measure.wait_until_drained(self.stage, limit)
@@ -229,3 +238,12 @@ class _Run:
         )
         if self.scenario.verify is not None:
             self.scenario.verify(stage)
+        found = checker.check(
+            stage.direct_url,
+            stage.ledger_dir,
+            limits=tasks.LIMITS,
+            orders_table="orders",
+            reap_seconds=stage.reap_seconds,
+            **stage.checks,
+        )
+        stage.blames += [asdict(violation) for violation in found]

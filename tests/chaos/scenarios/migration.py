@@ -30,7 +30,9 @@ alter table pgflow.jobs add column note_{number} text;
 alter table pgflow.workers add column note_{number} text;
 create index jobs_note_{number} on pgflow.jobs (note_{number}) where note_{number} is not null;
 """
+STARTED = "select count(*) from pgflow.workers where started_at > to_timestamp(%(since)s)"
 MIGRATE_SECONDS = 60
+SUCCESSOR_SECONDS = 40.0
 EXIT_CANNOT_WORK = 3
 READING_SECONDS = (3.0, 8.0)
 # a migration waits a second for a lock, and all wait behind it
@@ -39,6 +41,7 @@ TOGETHER_SECONDS = (2.0, 5.0)
 
 
 def strike(stage: Stage) -> None:
+    """Roll out one release at least, however long that takes."""
     number, begin = 0, time.time()
     while not stage.over() or not number:
         number += 1
@@ -64,8 +67,17 @@ def release(stage: Stage, number: int) -> None:
     refuses_to_start(stage, before)
     stage.env["PYTHONPATH"] = path
     for pid in stage.fleet.outfit({"PYTHONPATH": path}):
+        began = time.time()
         stage.fleet.signal(pid, signal.SIGTERM)
-        stage.pause(stage.rng.uniform(1, 2))
+        # as a deploy does: the next one is stopped when this one's successor works
+        wait_for_successor(stage, began)
+
+
+def wait_for_successor(stage: Stage, since: float) -> None:
+    end = time.monotonic() + SUCCESSOR_SECONDS
+    while stage.ask(STARTED, {"since": since}) == [(0,)]:
+        assert time.monotonic() < end, f"no worker has started within {SUCCESSOR_SECONDS:g} s"
+        time.sleep(0.1)
 
 
 def newer_tree(stage: Stage, number: int) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from chaos.scenario import Scenario
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from chaos.stage import Stage
 
 TIMES = 5
+LEAST_UP_SECONDS = 1.5
 
 
 def setup(stage: Stage) -> None:
@@ -20,7 +22,8 @@ def setup(stage: Stage) -> None:
 def strike(stage: Stage) -> None:
     left = TIMES
     while left:
-        stage.pause(stage.seconds_left() / left - 2.5)
+        # long enough for work to be under way again, also where the time is up
+        time.sleep(max(LEAST_UP_SECONDS, stage.seconds_left() / left - 3.0))
         down = stage.rng.uniform(0.5, 3.0)
         stage.log(f"immediate stop, down for {down:.1f} s")
         stage.server.restart("immediate", down_seconds=down)
@@ -34,8 +37,8 @@ def verify(stage: Stage) -> None:
 
 RESTART_SERVER = Scenario(
     "restart-server",
-    "PostgreSQL is stopped at once (SIGQUIT, as in a crash) and started again five times: workers and clients come back "
-    "by themselves, and what was acknowledged is there.",
+    "PostgreSQL is stopped at once (SIGQUIT, as in a crash) and started again five times: workers and clients come "
+    "back by themselves, and what was acknowledged is there.",
     strike,
     setup,
     verify=verify,

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from chaos.stage import Stage
 
 EVERY_SECONDS = 0.2
-OTHERS = "select pid from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid() order by pid"
+OTHERS = (
+    "select pid from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid() order by pid"
+)
 TERMINATE = "select pg_terminate_backend(%s)"
 
 
