@@ -246,7 +246,7 @@ async def test_upkeep_that_breaks_is_told_and_takes_nobody_along(
             raise SystemExit(5)
 
     monkeypatch.setattr("pgflow.worker.pulse.TROUBLE_SECONDS", 0.1)
-    app = make_app(plugins=[Untidy()])
+    app = make_app(plugins=[Untidy()], maintenance_interval_secs=0.1)
 
     @app.task
     async def fine() -> None:
