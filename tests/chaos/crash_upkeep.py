@@ -45,16 +45,15 @@ def upkeep(url: str, ledger: Path) -> None:
         run = Maintenance(scene.app, ME, pool)
         now = datetime.now(UTC)
         for do in (
-            # neither may go with its bucket
+            # it may not go with its bucket
             lambda: scene.of(State.DEAD),
-            lambda: scene.of(State.QUEUED),
             lambda: buckets.ensure(pool, "day", now - timedelta(days=20)),
             lambda: buckets.remove(pool, buckets.name_of("day", now - timedelta(days=20)), drop=False),
             lambda: buckets.drop(pool, buckets.name_of("day", now - timedelta(days=20))),
             lambda: buckets.ensure(pool, "day"),
             lambda: buckets.remove(pool, buckets.name_of("day", now)),
             lambda: scene.finish(scene.claim(), OutcomeKind.SUCCEEDED),
-            lambda: scene.finish(scene.claim(), OutcomeKind.SUCCEEDED),
+            lambda: scene.of(State.SUCCEEDED),
             lambda: rehearse(run, AGES),
             lambda: turned(pool, lambda: tidy(run, AGES)),
             lambda: whose_turn(pool),
