@@ -182,9 +182,12 @@ class StoreMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.ids)
     @rule(which=some)
     def cancel(self, which: list[int]) -> None:
-        ids = of(self.ids, which)
-        changes = self.pool.together(lambda run: act.cancel_many(run, ids, by="ann"))
-        self._became("cancel", changes, self.model.cancel(ids))
+        self._cancel(of(self.ids, which))
+
+    @precondition(lambda self: any(map(self._runs, self.hands)))
+    @rule(which=some)
+    def cancel_what_runs(self, which: list[int]) -> None:
+        self._cancel(of([hand.job_id for hand in self.hands if self._runs(hand)], which))
 
     @precondition(lambda self: self.ids)
     @rule(which=some)
@@ -301,6 +304,10 @@ class StoreMachine(RuleBasedStateMachine):
 
     def _ended(self) -> list[str]:
         return [job.id for job in self.model.jobs.values() if job.place in FINAL]
+
+    def _cancel(self, ids: list[str]) -> None:
+        changes = self.pool.together(lambda run: act.cancel_many(run, ids, by="ann"))
+        self._became("cancel", changes, self.model.cancel(ids))
 
     def _retry(self, ids: list[str]) -> None:
         changes = self.pool.together(lambda run: act.retry_many(run, ids))

@@ -18,13 +18,12 @@ if TYPE_CHECKING:
 
 EXAMPLES: Final = int(os.environ.get("PGFLOW_MACHINE_EXAMPLES", "0"))
 """How many histories, other ones each time; where one fails, it is shrunk, which takes minutes."""
-FEW: Final = 80
+FEW: Final = 50
 STEPS: Final = 40
 COMES_ABOUT: Final = {
     "succeeded", "failed", "dead", "snoozed", "released", "cancelled", "expired", "lost", "reaped as lost",
-    "reaped as dead", "reaped as cancelled", "dropped", "cancel: asked", "cancel: cancelled", "cancel: refused",
-    "retry: retried", "retry: refused", "discard: discarded", "keys held", "replayed in bulk", "held back by a limit",
-    "put back from a bucket",
+    "reaped as dead", "dropped", "cancel: asked", "cancel: cancelled", "cancel: refused", "retry: retried",
+    "retry: refused", "discard: discarded", "keys held", "replayed in bulk", "held back by a limit",
 }  # fmt: skip
 """What some history must have come to, or all of them prove too little."""
 
