@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chaos.crash_acts import ALL
-from chaos.crash_points import FAULTS, HOT, Case, named_in_files, plan, sliced
+from chaos.crash_plan import FAULTS, HOT, Case, plan, sliced
+from chaos.crash_points import named_in_files
 from pgflow.store.points import Point
 
 if TYPE_CHECKING:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from poison_tasks import DEADLY, HARMLESS, IN_CHILD, app
+from poison_tasks import HARMLESS, IN_CHILD, app
 from processes import Fleet, until
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 
 INNOCENTS = 30
+DEADLY_IN = [("exit", "async"), ("segfault", "thread"), ("out-of-memory", "thread"), ("close-files", "async")]
 
 
 @pytest.fixture
@@ -108,7 +110,7 @@ def test_a_job_that_takes_the_signals_away_does_not_make_the_worker_deaf(fleet: 
 
 
 def test_who_takes_the_process_down_dies_alone_and_its_batch_mates_succeed(fleet: Fleet, db: Any) -> None:
-    bad = [put(f"die-{where}", how) for how in DEADLY for where in ("async", "thread")]
+    bad = [put(f"die-{where}", how) for how, where in DEADLY_IN]
     bad.append(put("spin"))
     good = innocents()
     keep = {"PGFLOW_BLOCKED_LOOP_SECONDS": "1.5"}
@@ -126,7 +128,7 @@ def test_a_job_that_never_gives_the_loop_back_is_named_and_its_process_ended(fle
     assert worker.wait(20) == 1
     said = fleet.said()
     assert f"job {bad} of task spin has held the event loop up for 1" in said
-    assert f"job {bad} of task spin has held the event loop up for 2.5 s, longer than PGFLOW_BLOCKED_LOOP" in said
+    assert re.search(f"job {bad} of task spin has held the event loop up for .* s, longer than PGFLOW_BLOCKED", said)
     assert "poison_tasks.py" in said
     assert "while time.monotonic() < end" in said
 
