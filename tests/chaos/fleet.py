@@ -23,6 +23,7 @@ KEEPER_SECONDS = 0.1
 STOP_SECONDS = 40
 ORPHAN_SECONDS = 5
 START_SECONDS = 1.0
+HEEDS_SECONDS = 15.0
 MARK = "CHAOS_WORKER_OF"
 
 
@@ -143,12 +144,14 @@ class Fleet:
             return [code for place in self._places for code in place.ended]
 
     def stop(self) -> list[int]:
-        """Stop all gently, and by force where that is no help; gives their exit codes."""
+        """Stop all gently, and by force where that is no help; gives the exit codes of those that had time to start."""
         self._closing.set()
         if self._keeper.is_alive():
             self._keeper.join()
         with self._lock:
             living = [place.process for place in self._places if place.process is not None]
+            begun = time.monotonic() - HEEDS_SECONDS
+            young = {place.process for place in self._places if place.started_at > begun}
         for process in living:
             process.send_signal(signal.SIGCONT)
             process.send_signal(signal.SIGTERM)
@@ -159,7 +162,8 @@ class Fleet:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        return [process.returncode for process in living]
+        # who has not yet come to heed signals ends as any program does
+        return [p.returncode for p in living if not (p in young and p.returncode == -signal.SIGTERM)]
 
     def orphans(self) -> list[int]:
         """Find processes that workers, all ended by now, have left behind; they get a moment to notice."""

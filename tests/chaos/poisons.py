@@ -8,6 +8,7 @@ import resource
 import signal
 import sys
 import time
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import anyio
@@ -77,10 +78,18 @@ def takes_memory(job: Context) -> None:
 
 @app.task(**TWICE, executor="process")
 def takes_all_memory(job: Context) -> None:
-    with noted(job):
-        taken = []
-        while True:
-            taken.append(bytearray(50_000_000))
+    # all there is left for its process, bit by bit
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 200_000_000, before[1]))
+    taken = []
+    try:
+        with noted(job):
+            while True:
+                taken.append(bytearray(1_000_000))
+    finally:
+        taken.clear()
+        resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 @app.task(**TWICE, timeout=1)

@@ -4,27 +4,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chaos.cutting import SAID
 from chaos.scenario import Scenario
 
 if TYPE_CHECKING:
     from chaos.stage import Stage
 
-SHARE = "0.1"
+SIGN = "cut"
 
 
 def setup(stage: Stage) -> None:
-    # the baseline is measured with cut connections too: they are cut from within, all the time
-    stage.env["CHAOS_CUT_COMMITS"] = stage.client_env["CHAOS_CUT_COMMITS"] = SHARE
-    stage.env["CHAOS_SEED"] = stage.client_env["CHAOS_SEED"] = str(stage.rng.random())
+    wishes = {"CHAOS_CUT_WHILE": str(stage.directory / SIGN), "CHAOS_SEED": str(stage.rng.random())}
+    stage.env |= wishes
+    stage.client_env |= wishes
 
 
 def strike(stage: Stage) -> None:
+    (stage.directory / SIGN).touch()
     stage.pause(stage.seconds_left())
+    (stage.directory / SIGN).unlink()
 
 
 def verify(stage: Stage) -> None:
-    cut = sum("answer lost" in path.read_text(encoding="utf-8") for path in stage.ledger_dir.glob("*.jsonl"))
-    stage.demand_bite(cut, "no client lost an answer")
+    logs = stage.directory.glob("worker-*.log")
+    cut = sum(path.read_text(encoding="utf-8").count(SAID) for path in logs)
+    stage.demand_bite(cut, "no worker lost an answer")
+    if stage.fleet.exits():
+        stage.blame("R6", len(stage.fleet.exits()), str(stage.fleet.exits()), "workers ended over a lost answer")
 
 
 LOST_ACKNOWLEDGEMENTS = Scenario(
