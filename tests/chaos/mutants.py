@@ -34,15 +34,22 @@ PROGRAM: Final = """
 import sys
 from pathlib import Path
 
-import pgflow
-from pgflow.store.migrate import available
-
 import pytest
 
 copy = Path(sys.argv[1])
-assert Path(pgflow.__file__).is_relative_to(copy), f"{pgflow.__file__} is tested, not the copy"
-assert {m.sql for m in available()} == {f.read_text("utf-8") for f in (copy / "migrations").glob("*.sql")}
-sys.exit(pytest.main(sys.argv[2:]))
+code = pytest.main(sys.argv[2:])
+
+import pgflow
+from pgflow.store.migrate import available
+
+# imported behind the tests: pytest wants to be the first who imports what has a plugin of its own
+if not Path(pgflow.__file__).is_relative_to(copy):
+    sys.stderr.write(f"{pgflow.__file__} was tested, not the copy")
+    code = 9
+if {m.sql for m in available()} != {f.read_text("utf-8") for f in (copy / "migrations").glob("*.sql")}:
+    sys.stderr.write("the migrations of the copy were not used")
+    code = 9
+sys.exit(code)
 """
 SLIPS: Final = (
     "SyntaxError", "NameError", "ImportError", "IndentationError", "UndefinedColumn", "UndefinedTable",
@@ -103,7 +110,7 @@ def judge(ran: Ran) -> Verdict:
     """Say what a run of the tests made of a mutant."""
     if ran.hung:
         return Verdict.HUNG
-    if ran.errors or any(slip in ran.errors for slip in SLIPS):
+    if ran.errors:
         return Verdict.BROKEN
     return Verdict.CAUGHT if ran.failed else Verdict.SURVIVED
 
