@@ -12,20 +12,21 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
-from chaos.mutants_more import ALL
+from chaos.broken import ALL
 from pgflow.store import databases
 from pgflow.store.embedded import acquire
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from chaos.mutants_table import Edit, Mutant
+    from chaos.broken.kinds import Edit, Mutant
 
 ROOT: Final = Path(__file__).parents[2]
 COPIED: Final = ("src", "migrations", "tests", "pyproject.toml")
@@ -150,7 +151,7 @@ def _run(copy: Path, tests: Sequence[str], server: str) -> Ran:
 
 def _read(report: Path, seconds: float) -> Ran:
     passed, failed, errors = [], [], []
-    for case in ElementTree.parse(report).iter("testcase"):  # noqa: S314 - written by our own pytest
+    for case in ET.parse(report).iter("testcase"):  # noqa: S314 - written by our own pytest
         name = str(case.get("name"))
         texts = [f"{part.get('message')}\n{part.text}" for part in case if part.tag in ("failure", "error")]
         slips = [text for text in texts if any(slip in text for slip in SLIPS)]
@@ -173,11 +174,30 @@ def _unmutated(mutants: Sequence[Mutant], server: str) -> bool:
     return whole
 
 
+def _all_caught(mutants: Sequence[Mutant], server: str, jobs: int) -> bool:
+    began = time.monotonic()
+    with ThreadPoolExecutor(jobs) as threads:
+        runs = threads.map(lambda mutant: run_tests(mutant.edits, mutant.caught_by, server), mutants)
+        caught = [_tell(mutant, ran) for mutant, ran in zip(mutants, runs, strict=True)]
+    counts = f"mutants={len(caught)} caught={sum(caught)} not_caught={len(caught) - sum(caught)}"
+    sys.stdout.write(f"MUTANTS_RESULT {counts} seconds={time.monotonic() - began:.0f}\n")
+    return all(caught)
+
+
+def _tell(mutant: Mutant, ran: Ran) -> bool:
+    verdict = judge(ran)
+    by = f" by {', '.join(ran.failed)}" if ran.failed else ""
+    sys.stdout.write(f"{mutant.name:38} {verdict.value}{by} in {ran.seconds:.1f} s\n{ran.errors}")
+    sys.stdout.flush()
+    return verdict is Verdict.CAUGHT
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the mutants asked for; 1 where one survives, or where the tests fail without any."""
+    """Run the mutants asked for; 1 where one is not caught, or where the tests fail without any."""
     parser = argparse.ArgumentParser(prog="chaos.mutants", description=__doc__)
     parser.add_argument("--only", action="append", metavar="NAME", choices=[m.name for m in ALL], help="repeatable")
     parser.add_argument("--list", action="store_true", help="name the mutants and what they break")
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="how many are tested at once (%(default)s)")
     given = parser.parse_args(arguments)
     mutants = [mutant for mutant in ALL if not given.only or mutant.name in given.only]
     if given.list:
@@ -190,18 +210,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pgflow-mutants-")))
         server = stack.enter_context(acquire(place / "postgres")).url
         databases.hasten(server)
-        if not _unmutated(mutants, server):
-            return 1
-        verdicts = []
-        for mutant in mutants:
-            ran = run_tests(mutant.edits, mutant.caught_by, server)
-            verdicts.append(judge(ran))
-            told = f" by {', '.join(ran.failed)}" if ran.failed else ""
-            sys.stdout.write(f"{mutant.name:38} {verdicts[-1].value}{told} in {ran.seconds:.1f} s\n{ran.errors}")
-            sys.stdout.flush()
-    bad = sum(verdict is not Verdict.CAUGHT for verdict in verdicts)
-    sys.stdout.write(f"MUTANTS_RESULT mutants={len(mutants)} caught={len(mutants) - bad} not_caught={bad}\n")
-    return 1 if bad else 0
+        return 0 if _unmutated(mutants, server) and _all_caught(mutants, server, given.jobs) else 1
 
 
 if __name__ == "__main__":

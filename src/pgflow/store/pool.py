@@ -225,6 +225,7 @@ class Pool:
         try:
             with psycopg.connect(self._conninfo, autocommit=True) as conn:
                 self._offset = _measure_offset(conn)
+                self._everywhere |= _prefers_another_isolation(conn)
         except psycopg.OperationalError as error:
             raise DatabaseUnavailableError(self._why(error)) from error
 
@@ -244,6 +245,12 @@ def _rows(conn: psycopg.Connection[tuple[Any, ...]], query: Query, params: Any) 
 def _read_committed(conn: psycopg.Connection[tuple[Any, ...]]) -> None:
     # under repeatable read the fence raises, and a count behind a lock is older than the lock
     conn.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+
+
+def _prefers_another_isolation(conn: psycopg.Connection[tuple[Any, ...]]) -> bool:
+    # a statement alone, in autocommit mode, has the isolation of its database or role, not that of its connection
+    row = conn.execute("select current_setting('transaction_isolation') <> 'read committed'").fetchone()
+    return bool(row and row[0])
 
 
 def _measure_offset(conn: psycopg.Connection[tuple[Any, ...]]) -> float:
