@@ -34,7 +34,10 @@ create trigger note after insert on pgflow.dead_letters for each row execute fun
 
 @contextmanager
 def another(url: str) -> Iterator[Db]:
-    """A transaction of another session, rolled back where it is not committed."""
+    """A transaction of another session, rolled back where it is not committed.
+
+    Within the pool of threads that wait for it, not around it: else a failing test would wait for itself.
+    """
     with psycopg.connect(url) as conn:
         yield conn
         conn.rollback()
@@ -69,7 +72,7 @@ def test_a_reaper_that_waited_behind_an_outcome_puts_nothing_back(pool: Pool, db
     [job_id] = put(pool)
     claim(pool)
     lapse(db)
-    with another(migrated_url) as winner, ThreadPoolExecutor(1) as threads:
+    with ThreadPoolExecutor(1) as threads, another(migrated_url) as winner:
         winner.execute(
             "insert into pgflow.attempts (job_id, attempt, outcome, finished_at) values (%s, 1, 'succeeded', now())",
             [job_id],
@@ -101,7 +104,7 @@ def test_a_promotion_passes_by_what_another_hand_has_locked(hasty: Pool, db: Db,
 def test_a_flush_waits_for_a_lease_before_it_writes_anything(pool: Pool, db: Db, migrated_url: str) -> None:
     [job_id] = put(pool)
     [job] = claim(pool)
-    with another(migrated_url) as reaper, ThreadPoolExecutor(1) as threads:
+    with ThreadPoolExecutor(1) as threads, another(migrated_url) as reaper:
         reaper.execute("select from pgflow.leases for update")
         flushing = threads.submit(finish, pool, [ended(job)])
         wait_for_waiting(db)
@@ -119,7 +122,7 @@ def test_a_flush_waits_for_a_lease_before_it_writes_anything(pool: Pool, db: Db,
 def test_a_flush_locks_its_leases_in_order_of_their_ids(pool: Pool, db: Db, migrated_url: str) -> None:
     put(pool, 2)
     first, last = sorted(claim(pool, 1) + claim(pool, 1), key=lambda job: job.lease_id)
-    with another(migrated_url) as other, ThreadPoolExecutor(1) as threads:
+    with ThreadPoolExecutor(1) as threads, another(migrated_url) as other:
         other.execute("select from pgflow.leases where id = %s for update", [last.lease_id])
         flushing = threads.submit(finish, pool, [ended(last), ended(first)])
         wait_for_waiting(db)
@@ -143,7 +146,7 @@ def test_a_job_whose_enqueue_commits_while_a_removal_waits_is_put_back(pool: Poo
     today = buckets.name_of("day", datetime.now(UTC))
     removed = None
     while removed is None:  # it waits for 100 ms only, which a busy machine may miss
-        with another(migrated_url) as caller, ThreadPoolExecutor(1) as threads:
+        with ThreadPoolExecutor(1) as threads, another(migrated_url) as caller:
             payload = sql.enqueue_payload([NewJob(id=IDS.make(), queue="default", task="t")], ring=True)
             [(job_id,)] = caller.execute(sql.ENQUEUE.text, {"jobs": payload}).fetchall()
             removing = threads.submit(buckets.remove, pool, today)
