@@ -169,6 +169,7 @@ def test_statistics_are_a_recount_of_the_attempts_that_were_stored(pool: Pool, d
     put(pool, 3)
     jobs = claim(pool)
     finish(pool, [ended(jobs[0])], over=False)
+    assert finish(pool, [dead(jobs[0])], over=False) == {(jobs[0].job_id, 1)}
     lapse(db)
     pool.run(sql.reap())
     finish(pool, [dead(job) for job in jobs])
@@ -182,13 +183,14 @@ def test_what_is_not_due_is_not_promoted(pool: Pool, db: Db) -> None:
     assert (count(db, "ready"), count(db, "scheduled")) == (0, 2)
 
 
-def test_a_wish_to_cancel_that_came_too_late_does_not_kill_a_later_run(pool: Pool, db: Db) -> None:
-    [job_id] = put(pool)
-    [job] = claim(pool)
-    db.execute("insert into pgflow.cancellations (job_id) values (%s)", [job_id])
-    finish(pool, [dead(job)])
-    assert states(db)[job_id] == "dead"
-    act.retry(pool.run, job_id)
+def test_a_wish_to_cancel_that_came_too_late_ends_with_its_job(pool: Pool, db: Db) -> None:
+    put(pool, 2)
+    jobs = claim(pool)
+    for job in jobs:
+        db.execute("insert into pgflow.cancellations (job_id) values (%s)", [job.job_id])
+    finish(pool, [dead(jobs[0]), ended(jobs[1])])
+    assert count(db, "cancellations") == 0
+    act.retry(pool.run, jobs[0].job_id)
     assert [job.cancelled for job in claim(pool)] == [False]
 
 
