@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
+from pathlib import Path
 
 import nox
 
@@ -11,6 +14,8 @@ nox.options.default_venv_backend = "venv"
 nox.options.reuse_existing_virtualenvs = True
 
 EVERYTHING = "-e.[embedded,dev,uvloop]"
+LOWEST_TESTS = ["tests", "--ignore", "tests/chaos", "--ignore", "tests/typing"]
+"""What breaks under an old version breaks there; chaos and type checkers would say nothing more."""
 
 
 @nox.session
@@ -127,3 +132,51 @@ def reads(session: nox.Session) -> None:
     """What each GET of the admin takes with two million jobs in the tables."""
     session.install(EVERYTHING)
     session.run("python", "-m", "bench.reads", *session.posargs)
+
+
+@nox.session
+def mutants(session: nox.Session) -> None:
+    """Break each rule of the store and the worker on purpose: fails where the tests do not notice."""
+    session.install(EVERYTHING)
+    session.env["PYTHONPATH"] = "src:tests"
+    session.run("python", "-m", "chaos.mutants", *session.posargs)
+
+
+@nox.session
+def lowest(session: nox.Session) -> None:
+    """The suite on the lowest version that is allowed of each dependency; arguments go to pytest."""
+    project = nox.project.load_toml("pyproject.toml")["project"]
+    optional = project["optional-dependencies"]
+    allowed = [*project["dependencies"], *optional["embedded"], *optional["uvloop"]]
+    pinned = [re.sub(r"(\[.*\])?>=([\w.]+)[^;]*", r"==\2", dependency) for dependency in allowed]
+    constraints = Path(session.create_tmp(), "lowest.txt")
+    constraints.write_text("\n".join(pinned) + "\n", "utf-8")
+    session.install("-c", str(constraints), EVERYTHING)
+    session.run("python", "-m", "pytest", "-q", "-n", "auto", *(session.posargs or LOWEST_TESTS))
+
+
+@nox.session
+def audit(session: nox.Session) -> None:
+    """Known vulnerabilities of all that pgflow runs on, by pip-audit; fails where they cannot be asked for."""
+    place = Path(session.create_tmp())
+    session.install("-e.[embedded,uvloop]")
+    pinned = place / "runtime.txt"
+    pinned.write_text(str(session.run("python", "-m", "pip", "freeze", "--exclude-editable", silent=True)), "utf-8")
+    # in a place of its own, or what it needs itself would be looked at as ours
+    session.run("python", "-m", "venv", str(place / "tool"))
+    session.run(str(place / "tool/bin/pip"), "install", "-q", "pip-audit", external=True)
+    answer = place / "audit.json"
+    answer.unlink(missing_ok=True)
+    command = [str(place / "tool/bin/pip-audit"), "--no-deps", "--disable-pip", "--progress-spinner", "off"]
+    command += ["-r", str(pinned), "-f", "json", "-o", str(answer)]
+    session.run(*command, external=True, success_codes=range(256))
+    looked_at = json.loads(answer.read_text("utf-8"))["dependencies"] if answer.exists() else []
+    unasked = [one["name"] for one in looked_at if "skip_reason" in one]
+    if not looked_at or unasked:
+        # pip-audit itself ends well where the service knows none of them, as behind a mirror of packages alone
+        session.error(
+            f"the vulnerability service could not be asked, nothing is known of: {', '.join(unasked) or 'all'}"
+        )
+    if vulnerable := [one for one in looked_at if one["vulns"]]:
+        session.error(json.dumps(vulnerable, indent=2))
+    session.log(f"no known vulnerability in {len(looked_at)} distributions")

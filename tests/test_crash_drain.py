@@ -19,7 +19,7 @@ from pgflow import App
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-JOBS = int(os.environ.get("PGFLOW_CRASH_JOBS", "20000"))
+JOBS = int(os.environ.get("PGFLOW_CRASH_JOBS", "10000"))
 WORKERS = 3
 
 
@@ -35,6 +35,8 @@ def start(migrated_url: str, tmp_path: Path) -> Iterator[Callable[[str], subproc
             "PGFLOW_DATABASE_URL": migrated_url,
             "PGFLOW_LEASE_SECONDS": "2",
             "PGFLOW_REAP_INTERVAL_MS": "200",
+            # what was in the killed one's hands comes back one by one, as suspects: fewer jobs, not a lesser test
+            "PGFLOW_DEQUEUE_BATCH_SIZE": "100",
             "PYTHONPATH": str(Path(__file__).parent),
         }
         with (tmp_path / f"worker-{len(started)}.log").open("wb") as log:
@@ -85,4 +87,4 @@ def wait_until(condition: Callable[[], bool], seconds: float = 90) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited too long"
-        time.sleep(0.05)
+        time.sleep(0.01)

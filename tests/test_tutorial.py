@@ -7,10 +7,15 @@ import os
 import re
 import subprocess
 import sys
+import time
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PAGE = (Path(__file__).parents[1] / "docs" / "tutorial.md").read_text("utf-8")
 
@@ -23,19 +28,19 @@ def block(mark: str) -> str:
 
 
 @pytest.fixture
-def shell(migrated_url: str, tmp_path: Path) -> Any:
+def environment(migrated_url: str) -> dict[str, str]:
+    """What the tutorial's commands are told."""
+    return {**os.environ, "PGFLOW_DATABASE_URL": migrated_url, "PGFLOW_POLL_INTERVAL_MS": "100"}
+
+
+@pytest.fixture
+def shell(environment: dict[str, str], tmp_path: Path) -> Any:
     """Run a command of the tutorial in its directory."""
 
     def run(*words: str) -> str:
-        environment = {**os.environ, "PGFLOW_DATABASE_URL": migrated_url}
+        command = [sys.executable, *words]
         done = subprocess.run(
-            [sys.executable, *words],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -43,11 +48,26 @@ def shell(migrated_url: str, tmp_path: Path) -> Any:
     return run
 
 
-def test_the_tutorial_ends_as_it_says(shell: Any, tmp_path: Path) -> None:
+@contextmanager
+def worker(environment: dict[str, str], directory: Path) -> Iterator[None]:
+    """Run the tutorial's worker beside the block."""
+    command = [sys.executable, "-m", "pgflow", "worker", "-A", "shop:app"]
+    with (directory / "worker.log").open("ab") as log:
+        process = subprocess.Popen(command, cwd=directory, env=environment, stdout=log, stderr=log)
+    try:
+        yield
+    finally:
+        process.terminate()
+        assert process.wait(30) == 0
+
+
+def test_the_tutorial_ends_as_it_says(shell: Any, environment: dict[str, str], tmp_path: Path, db: Any) -> None:
     (tmp_path / "shop.py").write_text(block("shop.py"))
     (tmp_path / "enqueue.py").write_text(block("enqueue"))
     greeted = shell("enqueue.py").split()[0]
-    jobs = until_settled(shell)
+    with worker(environment, tmp_path):
+        until_settled(db)
+    jobs = listed(shell)
     by_args = {json.dumps(job["args"]): job for job in jobs}
     assert by_args['["world"]']["id"] == greeted
     assert by_args["[1, 1999]"]["state"] == "succeeded"
@@ -57,16 +77,24 @@ def test_the_tutorial_ends_as_it_says(shell: Any, tmp_path: Path) -> None:
     assert "CARD_DECLINED" in shell("-m", "pgflow", "explain", declined)
     (tmp_path / "shop.py").write_text(block("shop.py").replace("10_000", "100_000"))
     shell("-m", "pgflow", "replay", declined)
-    replayed = next(job for job in until_settled(shell) if job["replay_of"] == declined)
+    with worker(environment, tmp_path):
+        until_settled(db)
+    replayed = next(job for job in listed(shell) if job["replay_of"] == declined)
     assert replayed["state"] == "succeeded"
     assert replayed["id"] in shell("-m", "pgflow", "job", declined)
 
 
-def until_settled(shell: Any) -> list[dict[str, Any]]:
-    """Work in bursts until no job waits, and list them all."""
-    while True:
-        shell("-m", "pgflow", "worker", "-A", "shop:app", "--burst")
-        listed = json.loads(shell("-m", "pgflow", "jobs", "--json"))
-        jobs: list[dict[str, Any]] = listed["items"] if isinstance(listed, dict) else listed
-        if all(job["state"] in ("succeeded", "dead") for job in jobs):
-            return jobs
+def until_settled(db: Any, seconds: float = 60) -> None:
+    """Wait until every job has ended for good."""
+    end = time.monotonic() + seconds
+    goes_on = "select 1 from pgflow.job_state where state not in ('succeeded', 'dead') limit 1"
+    while db.execute(goes_on).fetchone():
+        assert time.monotonic() < end, "jobs go on"
+        time.sleep(0.02)
+
+
+def listed(shell: Any) -> list[dict[str, Any]]:
+    """List the jobs."""
+    found = json.loads(shell("-m", "pgflow", "jobs", "--json"))
+    jobs: list[dict[str, Any]] = found["items"] if isinstance(found, dict) else found
+    return jobs

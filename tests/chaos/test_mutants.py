@@ -1,14 +1,15 @@
-"""The mutants themselves: the table fits the tree, the two quickest are caught, and a harmless one is not."""
+"""The mutants themselves: the table fits the tree, one is caught, a slip is told from one, and no change passes."""
 
 from __future__ import annotations
 
 import pytest
 
-from chaos.mutants import RottenError, Verdict, judge, rotten, run_tests
-from chaos.mutants_more import ALL
-from chaos.mutants_table import Edit
+from chaos.broken import ALL
+from chaos.broken.kinds import Edit
+from chaos.mutants import Ran, RottenError, Verdict, judge, rotten, run_tests
 
 BY_NAME = {mutant.name: mutant for mutant in ALL}
+FENCE = BY_NAME["finish-without-fence"]
 
 
 def test_every_mutant_still_fits_the_tree() -> None:
@@ -16,23 +17,24 @@ def test_every_mutant_still_fits_the_tree() -> None:
     assert len(BY_NAME) == len(ALL)
 
 
-@pytest.mark.parametrize("name", ["finish-without-fence", "reap-without-suspects"])
-def test_a_mutant_is_caught_by_the_tests_named_for_it(name: str, server_url: str) -> None:
-    mutant = BY_NAME[name]
-    ran = run_tests(mutant.edits, mutant.caught_by, server_url)
-    assert (judge(ran), ran.errors) == (Verdict.CAUGHT, "")
+def test_a_mutant_is_caught_by_the_test_named_for_it(server_url: str) -> None:
+    ran = run_tests(FENCE.edits, FENCE.caught_by, server_url)
+    assert (judge(ran), ran.passed, len(ran.failed), ran.errors) == (Verdict.CAUGHT, [], 1, "")
 
 
-def test_without_a_mutant_the_same_tests_pass(server_url: str) -> None:
-    tests = [test for name in ("finish-without-fence", "reap-without-suspects") for test in BY_NAME[name].caught_by]
-    ran = run_tests((), tests, server_url)
-    assert (judge(ran), len(ran.passed)) == (Verdict.SURVIVED, 2)
+def test_a_change_that_breaks_nothing_is_not_counted_as_caught(server_url: str) -> None:
+    harmless = Edit(FENCE.edits[0].file, "-- Acknowledge a whole flush", "-- Store a whole flush")
+    ran = run_tests([harmless], FENCE.caught_by, server_url)
+    assert (judge(ran), len(ran.passed)) == (Verdict.SURVIVED, 1)
 
 
 def test_a_change_that_is_a_slip_is_not_counted_as_caught(server_url: str) -> None:
-    mutant = BY_NAME["finish-without-fence"]
-    slip = Edit(mutant.edits[0].file, mutant.edits[0].old, "select j.* from nowhere as j")
-    assert judge(run_tests([slip], mutant.caught_by, server_url)) is Verdict.BROKEN
+    slip = Edit(FENCE.edits[0].file, FENCE.edits[0].old, "select j.* from nowhere as j")
+    assert judge(run_tests([slip], FENCE.caught_by, server_url)) is Verdict.BROKEN
+
+
+def test_a_run_without_an_end_is_not_counted_as_caught() -> None:
+    assert judge(Ran([], ["test_one"], "", 120.0, hung=True)) is Verdict.HUNG
 
 
 def test_a_text_that_is_gone_is_an_error_by_name(server_url: str) -> None:

@@ -93,12 +93,12 @@ class Greeting(NamedTuple):
 def connect(greeting: Greeting) -> tuple[Wire, float]:
     """Open a connection; gives it, and by how many seconds the database's clock is ahead. Raises what psycopg does.
 
-    Where no pooler stands between, the bounds are set for the session. With `prepares` None it prepares only then.
+    Where no pooler stands between, the bounds and the isolation are set for the session. With `prepares` None it
+    prepares only then.
     """
     wire = Wire.connect(greeting.conninfo, autocommit=True, prepare_threshold=PREPARES)
     try:
         wire.answer_seconds = greeting.answer_seconds
-        # under repeatable read the fence raises, and a count behind a lock is older than the lock
         wire.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
         before = time.time()
         [(clock, pid)] = send(wire, GREET, prepare=False)
@@ -107,7 +107,7 @@ def connect(greeting: Greeting) -> tuple[Wire, float]:
         wire.is_direct = wire.pgconn.backend_pid == pid
         if not (wire.is_direct if greeting.prepares is None else greeting.prepares):
             wire.prepare_threshold = None
-        if greeting.bounds and wire.is_direct:
+        if wire.is_direct:
             send(wire, BOUND, {"bounds": json.dumps(greeting.bounds)}, prepare=False)
     except BaseException:
         wire.close()
