@@ -177,6 +177,7 @@ def lost(url: str, ledger: Path) -> None:
         with scene.step():
             taken = scene.claim(2)
             if taken:
+                scene.app.pool.run(sql.void([job.lease_id for job in taken]))
                 again = scene.app.pool.run(sql.recover("ghost", [job.lease_id for job in taken])).jobs
                 scene.finish(again[:1], OutcomeKind.SUCCEEDED, rest=True)
         with psycopg.connect(url, autocommit=True) as db:
