@@ -213,8 +213,9 @@ class _Run:
     def _drain(self) -> None:
         limit = self.limits.drain_seconds
         took, left = measure.wait_until_drained(self.stage, limit)
-        self.result.drain_seconds = took
-        if any(left):
+        if not any(left):
+            self.result.drain_seconds = took
+        else:
             sample = "ready {}, scheduled {}, leases {}".format(*left)
             self.stage.blame("R2", sum(left), sample, f"not drained within {limit:g} s after the load")
 
@@ -241,6 +242,7 @@ class _Run:
         found = checker.check(
             stage.direct_url,
             stage.ledger_dir,
+            settled=result.drain_seconds is not None,
             limits=tasks.LIMITS,
             orders_table="orders",
             reap_seconds=stage.reap_seconds,
