@@ -96,6 +96,14 @@ def soak(session: nox.Session) -> None:
 
 
 @nox.session
+def points(session: nox.Session) -> None:
+    """Every edge of every statement and commit, times five faults; each is mended and the invariants checked."""
+    session.install(EVERYTHING)
+    session.env["PYTHONPATH"] = "tests"
+    session.run("python", "-m", "chaos.crash_points", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """What a drained job costs, and what it costs while a snapshot is held."""
     session.install(EVERYTHING)

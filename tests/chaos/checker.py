@@ -22,37 +22,47 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["Violation", "check", "explained"]
+__all__ = ["Snapshot", "Violation", "check", "explained"]
 
 Db = psycopg.Connection[Any]
 Lines = dict[str, list[dict[str, Any]]]
 
 JOBS: Final = """
-select j.id::text, j.headers ->> 'token', j.headers ->> 'order' = 'true', j.replay_of::text, last.outcome, last.next_run_at is null
+select j.id::text, j.headers ->> 'token', j.headers ->> 'order' = 'true', j.replay_of::text, last.outcome
 from pgflow.jobs as j
 left join (
-  select distinct on (a.job_id) a.job_id, a.outcome::text, a.next_run_at from pgflow.attempts as a
+  select distinct on (a.job_id) a.job_id, a.outcome::text from pgflow.attempts as a
   order by a.job_id, a.attempt desc
 ) as last on last.job_id = j.id
 """
 SUCCEEDED: Final = "select job_id::text, attempt from pgflow.attempts where outcome = 'succeeded'"
 RUN_NOW: Final = "select distinct job_id::text from pgflow.attempts where error_code = 'RUN_NOW'"
 REFUSED: Final = (
-    "select queue, reason_code, sum(count)::bigint from pgflow.decisions where kind = 'ingest' and decision = 'rejected'"
-    " group by 1, 2"
+    "select queue, reason_code, sum(count)::bigint from pgflow.decisions"
+    " where kind = 'ingest' and decision = 'rejected' group by 1, 2"
 )
+# what may change is left out: whether a letter was replayed or discarded, and how often a refusal came again
+HISTORY: Final = {
+    "attempts": "select a.job_id::text || ' attempt ' || a.attempt, md5(a::text) from pgflow.attempts as a",
+    "jobs": "select j.id::text, md5(j::text) from pgflow.jobs as j",
+    "dead letters": "select d.job_id::text || ' attempt ' || d.attempt, md5(row(d.dead_at, d.queue, d.task,"
+    " d.reason_code, d.error_code, d.error_message)::text) from pgflow.dead_letters as d",
+    "decisions": "select 'decision ' || d.id, md5(row(d.created_at, d.kind, d.queue, d.task, d.job_id, d.decision,"
+    " d.reason_code, d.details::text)::text) from pgflow.decisions as d",
+}
+REPLAYED: Final = "select job_id::text from pgflow.dead_letters where replayed_as is not null"
+RETRIED: Final = "select job_id::text || ' attempt ' || attempt - 1 from pgflow.attempts where error_code = 'RUN_NOW'"
 FINAL: Final = frozenset({"succeeded", "dead", "cancelled", "expired"})
 
 
 class Stored(NamedTuple):
-    """A job as the tables have it. `comes_back` is False where its last attempt names no next run."""
+    """A job as the tables have it, with the outcome of its last attempt."""
 
     job_id: str
     token: str | None
     is_order: bool | None
     replay_of: str | None
     outcome: str | None
-    has_no_next: bool | None
 
 
 class World(NamedTuple):
@@ -78,7 +88,7 @@ def check(
 ) -> list[Violation]:
     """Judge all twelve invariants; gives what does not hold, nothing where all is well.
 
-    With `settled` every job must have ended. `limits` are jobs in flight and `rates` attempts a minute, by queue, as they
+    With `settled` every job must have ended. `limits` are jobs in flight, `rates` attempts a minute, by queue, as they
     stood all the time. `forgotten_claims` says that the server was crashed or failed over: a claim is committed
     relaxed, so one may have been forgotten and the same attempt been handed out twice.
     """
@@ -102,9 +112,44 @@ def check(
     return sorted(found, key=lambda v: (int(v.invariant[1:]), v.detail))
 
 
+class Snapshot(NamedTuple):
+    """History at one moment: a digest of every row that never changes, by table and key; which dead were replayed."""
+
+    rows: dict[str, dict[str, str]]
+    replayed: frozenset[str]
+    retried: frozenset[str]
+
+    @classmethod
+    def take(cls, dsn: str) -> Snapshot:
+        """Take it of one moment of the database."""
+        with psycopg.connect(dsn) as db:
+            db.execute("set transaction isolation level repeatable read, read only")
+            rows = {table: dict(db.execute(query).fetchall()) for table, query in HISTORY.items()}
+            replayed = frozenset(job_id for (job_id,) in db.execute(REPLAYED))
+            return cls(rows, replayed, frozenset(run for (run,) in db.execute(RETRIED)))
+
+    def outgrown_by(self, later: Snapshot) -> list[Violation]:
+        """Hold it against a later one: nothing may be gone or other. Retention must not have run in between."""
+        found: list[Violation] = []
+        for table, before in self.rows.items():
+            after = later.rows[table]
+            # the retry of a dead job takes its letter away, and says so in an attempt
+            gone = before.keys() - after.keys() - (later.retried if table == "dead letters" else set())
+            found += _violation("I7", f"rows of {table} are gone", gone)
+            other = [key for key, digest in before.items() if after.get(key, digest) != digest]
+            found += _violation("I7", f"rows of {table} were changed", other)
+        letters = {
+            key.partition(" ")[0] for key in self.rows["dead letters"].keys() & later.rows["dead letters"].keys()
+        }
+        return found + _violation("I7", "a dead letter forgot its replay", (self.replayed & letters) - later.replayed)
+
+
 def explained(violations: Iterable[Violation]) -> str:
     """Say violations in lines, for an assertion's message."""
-    return "\n".join(f"{v.invariant}: {v.count} × {v.detail}, such as {v.sample}" for v in violations) or "all is well"
+    return (
+        "\n".join(f"{v.invariant}: {v.count} times: {v.detail}, such as {v.sample}" for v in violations)
+        or "all is well"
+    )
 
 
 def _against_ledger(

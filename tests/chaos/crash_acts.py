@@ -1,33 +1,21 @@
-"""The acts of a life of jobs, which together reach every edge of the store: each is played up to a fault, and mended."""
+"""The acts of a life of jobs, which together reach every edge of the store; each is played up to a fault."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-import anyio
 import psycopg
 
-from chaos.crash_reads import reads
-from chaos.crash_scene import Scene, is_of_a_fault
+from chaos import crash_upkeep as upkeep
+from chaos.crash_scene import Scene
 from pgflow import State, WorkerInfo, hookimpl
-from pgflow.admin import Maintenance
 from pgflow.model import OutcomeKind
-from pgflow.plugins.audit import entries
-from pgflow.plugins.cron import static
-from pgflow.plugins.cron.firing import Firing
-from pgflow.plugins.cron.schedules import Schedules
-from pgflow.plugins.cron.spec import every
-from pgflow.plugins.metrics import minutes
-from pgflow.plugins.prune.rounds import Ages, rehearse, tidy
-from pgflow.store import buckets, databases, listen, migrate, settle
+from pgflow.plugins.prune.rounds import Ages
 from pgflow.store import jobs as sql
-from pgflow.store.admin import act, audit, doctor
-from pgflow.store.pool import Pool
-from pgflow.worker.maintenance import turn, whose_turn
+from pgflow.store import settle
+from pgflow.store.admin import act
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,11 +29,16 @@ AGES: Final = Ages(archive=7, drop=14, letters=90, stats=30, decisions=30, worke
 
 
 class Act(NamedTuple):
-    """A part of the life. On an `empty` database nothing is migrated; points of its `own` names are its own cases."""
+    """A part of the life, on a migrated database or an `empty` one.
+
+    Edges of its `own` names are cases in it, wherever else they are; those it `keeps` only in it, since others reach
+    them by chance.
+    """
 
     name: str
     play: Callable[[str, Path], None]
     own: frozenset[str] = frozenset()
+    keeps: frozenset[str] = frozenset()
     empty: bool = False
 
 
@@ -126,8 +119,18 @@ def trio(url: str, ledger: Path) -> None:
     """Work on the other event loop, two queues, one of which has nothing."""
     scene = Scene(url, ledger)
     with closing(scene):
-        scene.ask("swift", 120)
-        scene.ask("flaky")
+        for task in ("swift", "flaky", "snooze", "ok"):
+            scene.ask(task)
+        scene.work(backend="trio")
+
+
+def promised(url: str, ledger: Path) -> None:
+    """Claim so many at once that a worker promises to keep polling."""
+    scene = Scene(url, ledger)
+    with closing(scene):
+        scene.ask("swift", 40)
+        scene.work()
+        scene.ask("swift", 110)
         scene.work(backend="trio")
 
 
@@ -136,7 +139,7 @@ def strange(url: str, ledger: Path) -> None:
     scene = Scene(url, ledger, unknown_task_seconds=1)
     with closing(scene):
         ids = scene.ask("unknown", queue="default")
-        scene.work(stop_behind=0.2)
+        scene.work(until="select from pgflow.scheduled")
         with psycopg.connect(url, autocommit=True) as db:
             db.execute(
                 "update pgflow.jobs set run_at = run_at - interval '1 h', created_at = created_at - interval '1 h'"
@@ -145,7 +148,7 @@ def strange(url: str, ledger: Path) -> None:
             )
         with scene.step():
             scene.app.pool.run(settle.hurry(["default"], retries=True, later=True))
-        scene.work(stop_behind=0.2)
+        scene.work(until="select from pgflow.attempts where attempt > 1")
 
 
 def capped(url: str, ledger: Path) -> None:
@@ -174,11 +177,12 @@ def lost(url: str, ledger: Path) -> None:
         with scene.step():
             taken = scene.claim(2)
             if taken:
+                scene.app.pool.run(sql.void([job.lease_id for job in taken]))
                 again = scene.app.pool.run(sql.recover("ghost", [job.lease_id for job in taken])).jobs
-                scene.finish(again[:1], OutcomeKind.SUCCEEDED)
+                scene.finish(again[:1], OutcomeKind.SUCCEEDED, rest=True)
         with psycopg.connect(url, autocommit=True) as db:
             db.execute("update pgflow.leases set expires_at = now() - interval '1 s'")
-        scene.work(stop_behind=0.3)
+        scene.work(until="select from pgflow.attempts where outcome = 'lost'")
 
 
 def beating(url: str, ledger: Path) -> None:
@@ -190,7 +194,7 @@ def beating(url: str, ledger: Path) -> None:
         with scene.step():
             for job_id in ids[:1]:
                 scene.app.cancel(job_id)
-        scene.work(stop_behind=0.5)
+        scene.work(until="select from pgflow.leases where expires_at > claimed_at + interval '1.1 s'")
 
 
 def acts(url: str, ledger: Path) -> None:
@@ -219,147 +223,6 @@ def acts(url: str, ledger: Path) -> None:
                 do()
 
 
-def upkeep(url: str, ledger: Path) -> None:
-    """Make buckets, take them out and throw them away, forget what is old, and sum up the minutes."""
-    scene = Scene(url, ledger, uses=("prune",))
-    with closing(scene):
-        pool = scene.app.pool
-        run = Maintenance(scene.app, ME, pool)
-        scene.of(State.SUCCEEDED)
-        now = datetime.now(UTC)
-        for do in (
-            lambda: scene.of(State.DEAD),
-            lambda: buckets.ensure(pool, "day", now - timedelta(days=20)),
-            lambda: buckets.remove(pool, buckets.name_of("day", now - timedelta(days=20)), drop=False),
-            lambda: buckets.drop(pool, buckets.name_of("day", now - timedelta(days=20))),
-            lambda: buckets.ensure(pool, "day"),
-            lambda: buckets.remove(pool, buckets.name_of("day", now)),
-            lambda: rehearse(run, AGES),
-            lambda: turned(pool, lambda: tidy(run, AGES)),
-            lambda: whose_turn(pool),
-            lambda: pool.together(minutes.keep),
-            lambda: pool.run(minutes.forget()),
-            lambda: pool.together(static.tidy),
-            lambda: entries.forget(run, 3_600.0),
-            lambda: audit.audit(pool),
-        ):
-            with scene.step():
-                do()
-
-
-def turned(pool: Pool, do: Callable[[], object]) -> None:
-    with turn(pool, ME.id) as is_mine:
-        if is_mine:
-            do()
-
-
-def schedules(url: str, ledger: Path) -> None:
-    """Fire schedules, static and dynamic, and change them."""
-    scene = Scene(url, ledger, uses=("cron",))
-    with closing(scene):
-        app = scene.app
-        with scene.step():  # the plugins are loaded here, and know the keyword
-            app.task(name="tick", queue="clock", schedule=every(hours=1))(_tick)
-        firing, known = Firing(app), Schedules(app)
-        due = "update pgflow.schedules set next_at = clock_timestamp() - interval '1 s'"
-        for do in (
-            firing.sync,
-            lambda: known.put("x", "tick", every(hours=2)),
-            lambda: _execute(url, due),
-            firing.look,
-            lambda: known.run("x"),
-            lambda: known.pause("x", "why"),
-            lambda: known.resume("x"),
-            lambda: known.page(),
-            lambda: known.remove("x"),
-            firing.sync,
-        ):
-            with scene.step():
-                do()
-
-
-def migrated(url: str, ledger: Path) -> None:
-    """Migrate an empty database, with a plugin's migrations."""
-    scene = Scene(url, ledger, uses=("cron",))
-    with closing(scene), scene.step():
-        pool = Pool(url)
-        try:
-            migrate.migrate(pool, scene.app.migrations)
-            migrate.check(pool, scene.app.migrations)
-        finally:
-            pool.close()
-
-
-def listening(url: str, _ledger: Path) -> None:
-    """Hear the doorbell, and probe a line on which nothing is said."""
-
-    async def hear() -> None:
-        with anyio.move_on_after(5):
-            async with listen.Listener(url) as listener:
-                with psycopg.connect(url, autocommit=True) as db:
-                    probed = anyio.Event()
-                    async with anyio.create_task_group() as group:
-                        group.start_soon(_ring_later, db, probed)
-                        async for _ in listener:
-                            break
-                        group.cancel_scope.cancel()
-
-    listen.PROBE_SECONDS = 0.05  # type: ignore[misc]
-    try:
-        anyio.run(hear)
-    except Exception as error:
-        if not is_of_a_fault(error):
-            raise
-
-
-async def _ring_later(db: Any, _probed: anyio.Event) -> None:
-    await anyio.sleep(0.15)
-    db.execute("select pg_notify('pgflow', 'default')")
-
-
-def templates(url: str, _ledger: Path) -> None:
-    """Make a template of a schema that nobody had, a clone of it, and drop both."""
-    own = migrate.Migration(1, "own", "select 1", f"scene{os.getpid()}")
-    try:
-        name = databases.template(url, [own])
-        databases.drop(url, databases.clone(url, name))
-        databases.drop(url, psycopg.conninfo.make_conninfo(url, dbname=name))
-        databases.hasten(url)
-    except Exception as error:
-        if not is_of_a_fault(error):
-            raise
-
-
-def forgotten(url: str, ledger: Path) -> None:
-    """Forget every job there is."""
-    scene = Scene(url, ledger)
-    with closing(scene), scene.step():
-        scene.app.pool.run(act.reset())
-
-
-def looks(url: str, ledger: Path) -> None:
-    """Look at jobs, queues, workers and letters in every way there is."""
-    scene = Scene(url, ledger)
-    with closing(scene):
-        for state in (State.SUCCEEDED, State.DEAD, State.RETRYING, State.RUNNING, State.QUEUED):
-            with scene.step():
-                scene.of(state)
-        for read in reads(scene.app):
-            with scene.step():
-                read()
-        with scene.step():
-            doctor.examine(scene.app.pool)
-
-
-def _tick() -> None:
-    return None
-
-
-def _execute(url: str, text: str) -> None:
-    with psycopg.connect(url, autocommit=True) as db:
-        db.execute(text)
-
-
 ALL: Final = (
     Act("enqueue", enqueue),
     Act("idempotent", idempotent, frozenset({"keys/enqueue"})),
@@ -367,17 +230,18 @@ ALL: Final = (
     Act("refused", refused),
     Act("work", work, frozenset({"finish", "claim"})),
     Act("trio", trio, frozenset({"finish", "claim"})),
+    Act("promised", promised),
     Act("strange", strange),
     Act("capped", capped, frozenset({"claim"})),
     Act("held back", held_back),
     Act("lost", lost, frozenset({"reap", "claim"})),
-    Act("beating", beating, frozenset({"finish"})),
+    Act("beating", beating, frozenset({"finish"}), keeps=frozenset({"extend_leases", "standing_leases"})),
     Act("acts", acts, frozenset({"enqueue"})),
-    Act("upkeep", upkeep),
-    Act("schedules", schedules, frozenset({"joined/enqueue"})),
-    Act("listening", listening),
-    Act("migrated", migrated, frozenset({"migrate/own"}), empty=True),
-    Act("templates", templates, empty=True),
-    Act("forgotten", forgotten),
-    Act("looks", looks),
+    Act("upkeep", upkeep.upkeep),
+    Act("schedules", upkeep.schedules, frozenset({"joined/enqueue"})),
+    Act("listening", upkeep.listening),
+    Act("migrated", upkeep.migrated, frozenset({"migrate/own"}), empty=True),
+    Act("templates", upkeep.templates, empty=True),
+    Act("forgotten", upkeep.forgotten),
+    Act("looks", upkeep.looks, keeps=frozenset({"waiting_queues"})),
 )

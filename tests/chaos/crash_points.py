@@ -15,45 +15,36 @@ import socket
 import sys
 import tempfile
 import time
-import traceback
 from collections import Counter
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import pgflow
 from chaos.checker import check, explained
 from chaos.crash_acts import ALL, Act
-from chaos.crash_scene import Struck, mend
+from chaos.crash_child import Child, stage
+from chaos.crash_mending import mend
+from chaos.crash_plan import FAULTS, Case, plan, sliced
+from chaos.crash_scene import Struck
+from chaos.ledger import read
 from pgflow import App
 from pgflow.store import databases, points
 from pgflow.store.embedded import acquire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from pgflow.store.points import Point
 
-FAULTS: Final = ("raise", "kill", "cut", "unknown", "stall")
-HOT: Final = frozenset(
-    {"enqueue", "keys/enqueue", "joined/enqueue", "claim", "finish", "extend_leases", "reap", "promote"}
-)
 STALL_SECONDS: Final = 5.0
 CASE_SECONDS: Final = 60.0
 REAP_SECONDS: Final = 0.1
+TRIES: Final = 3
+NOT_REACHED: Final = "the edge was not reached"
+RECORDED_AT_ONCE: Final = 6
 BY_NAME: Final = {act.name: act for act in ALL}
-
-
-class Case(NamedTuple):
-    """A fault at an edge, the first time an act reaches it."""
-
-    act: str
-    name: str
-    moment: str
-    fault: str
-
-    def __str__(self) -> str:
-        """Name it."""
-        return f"{self.fault} at {self.name}, {self.moment}, in {self.act}"
 
 
 class Result(NamedTuple):
@@ -96,59 +87,54 @@ def _shut_down(conn: Any, how: int) -> None:
         wire.shutdown(how)
 
 
-def record(act: Act, server: str, template: str) -> list[Point]:
-    """Play an act undisturbed; gives the edges it reached, each once, in order."""
-
-    def play(told: int) -> None:
-        with _database(act, server, template) as (url, ledger):
-            seen: dict[Point, None] = {}
-            points.watcher = lambda point, _conn: seen.setdefault(point)
-            act.play(url, ledger)
-            points.watcher = None
-            with os.fdopen(os.dup(told), "w") as out:
-                json.dump(list(seen), out)
-
-    child = Child(play)
-    text = child.read(CASE_SECONDS)
-    if child.wait() != 0:
-        msg = f"the act {act.name} fails by itself: {text}"
-        raise RuntimeError(msg)
-    return [points.Point(*point) for point in json.loads(text)]
+def record(server: str, template: str) -> list[tuple[Act, list[Point]]]:
+    """Play the acts undisturbed; gives the edges that each reached, once, in order."""
+    left, going, found = list(ALL), {}, {}
+    while left or going:
+        while left and len(going) < RECORDED_AT_ONCE:
+            act = left.pop(0)
+            going[act.name] = Child(partial(_record, act, server, template))
+        name, child = next(iter(going.items()))
+        text = child.read(CASE_SECONDS)
+        del going[name]
+        if child.wait() != 0:
+            msg = f"the act {name} fails by itself: {text}"
+            raise RuntimeError(msg)
+        found[name] = [points.Point(*point) for point in json.loads(text)]
+    return [(act, found[act.name]) for act in ALL]
 
 
-def plan(recorded: Iterable[tuple[Act, list[Point]]]) -> list[Case]:
-    """Make every case: each edge in the first act that reaches it, those of an act's own names there too."""
-    taken: set[Point] = set()
-    cases = []
-    for act, reached in recorded:
-        for point in reached:
-            if point not in taken or point.name in act.own:
-                taken.add(point)
-                cases += [Case(act.name, *point, fault) for fault in FAULTS]
-    return cases
+def _record(act: Act, server: str, template: str, told: int) -> None:
+    seen: dict[Point, None] = {}
+    with stage(server, databases.EMPTY if act.empty else template) as (url, ledger):
+        points.watcher = lambda point, _conn: seen.setdefault(point)
+        act.play(url, ledger)
+        points.watcher = None
+    os.write(told, json.dumps(list(seen)).encode())
 
 
-def sliced(cases: Iterable[Case]) -> list[Case]:
-    """Choose what the suite runs: every fault on the hot path, elsewhere one by turns."""
-    order: dict[tuple[str, str, str], int] = {}
-    chosen = []
-    seen: set[tuple[str, str]] = set()
-    for case in cases:
-        nth = order.setdefault(case[:3], len(order))
-        if case.name in HOT:
-            if case[1:3] not in seen or case.fault == FAULTS[nth % len(FAULTS)]:
-                chosen.append(case)
-            if case.fault == FAULTS[-1]:
-                seen.add(case[1:3])
-        elif case.fault == FAULTS[nth % len(FAULTS)]:
-            chosen.append(case)
-    return chosen
+def named_in_files() -> set[str]:
+    """Name every statement in sql/, of the store and of the plugins."""
+    found = set()
+    for folder in Path(pgflow.__path__[0]).rglob("sql"):
+        own = "" if folder.parent.name == "store" else f"{folder.parent.name}/"
+        found |= {own + file.relative_to(folder).with_suffix("").as_posix() for file in folder.rglob("*.sql")}
+    return found
 
 
-def judge(case: Case, server: str, template: str) -> str:
-    """Play a case, mend and check; gives what is wrong."""
+def judge(case: Case, server: str, template: str, *, mends: bool = True) -> str:
+    """Play a case, mend and check; gives what is wrong. An edge that is reached by chance has three chances."""
+    problem = ""
+    for _ in range(TRIES):
+        problem = _judge(case, server, template, mends=mends)
+        if not problem.startswith(NOT_REACHED):
+            break
+    return problem
+
+
+def _judge(case: Case, server: str, template: str, *, mends: bool) -> str:
     act = BY_NAME[case.act]
-    with _database(act, server, template) as (url, ledger):
+    with stage(server, databases.EMPTY if act.empty else template) as (url, ledger):
 
         def play(told: int) -> None:
             points.watcher = Strike(case, told)
@@ -158,90 +144,27 @@ def judge(case: Case, server: str, template: str) -> str:
         said = victim.read(CASE_SECONDS, 1)
         if said != "!":
             victim.wait()
-            return said or "the edge was not reached"
+            return said or f"{NOT_REACHED}; {[line['error'] for line in read(ledger) if 'error' in line]}"
         # a stalled one is still alive, and works on beside the healthy one
-        if case.fault == "stall" and not act.empty:
-            mend(url, ledger, lapse=False)
+        if case.fault == "stall" and mends:
+            _made_whole(act, url, ledger, lapse=False)
         said, status = victim.read(CASE_SECONDS), victim.wait()
         if status not in (0, -signal.SIGKILL if case.fault == "kill" else 0):
             return f"ended with {status}: {said}"
+        if mends:
+            _made_whole(act, url, ledger, lapse=True)
         if act.empty:
-            return _made_whole(act, url, ledger)
-        mend(url, ledger, lapse=True)
+            return ""
         orders = "orders" if act.name == "joined" else None
         wrong = check(url, ledger, orders_table=orders, reap_seconds=REAP_SECONDS)
         return explained(wrong) if wrong else ""
 
 
-def _made_whole(act: Act, url: str, ledger: Path) -> str:
-    # what makes databases and schemas is simply done again
-    act.play(url, ledger)
-    return ""
-
-
-class Child:
-    """A forked process that does one thing, and a pipe from it."""
-
-    def __init__(self, work: Callable[[int], None]) -> None:
-        self._pipe, told = os.pipe()
-        self._status: int | None = None
-        self.pid = os.fork()
-        if self.pid == 0:
-            os.close(self._pipe)
-            self._do(work, told)
-        os.close(told)
-
-    @staticmethod
-    def _do(work: Callable[[int], None], told: int) -> None:
-        status = 1
-        try:
-            work(told)
-            status = 0
-        except BaseException:  # noqa: BLE001 - a forked child must not go on as its parent
-            os.write(told, traceback.format_exc()[-4_000:].encode())
-        finally:
-            os._exit(status)
-
-    def read(self, seconds: float, most: int | None = None) -> str:
-        """Read what it says, to its end or so many bytes; kills it where it takes too long."""
-        data, end = b"", time.monotonic() + seconds
-        while most is None or len(data) < most:
-            left = end - time.monotonic()
-            if left <= 0 or not select.select([self._pipe], [], [], left)[0]:
-                os.kill(self.pid, signal.SIGKILL)
-                return data.decode() + f"hung for {seconds:g} s"
-            chunk = os.read(self._pipe, most or 65_536)
-            if not chunk:
-                break
-            data += chunk
-        return data.decode(errors="replace")
-
-    def wait(self) -> int:
-        """Wait for its end; gives its status, negative for a signal."""
-        if self._status is None:
-            self._status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-            os.close(self._pipe)
-        return self._status
-
-
-class _database:  # noqa: N801 - used as a function
-    def __init__(self, act: Act, server: str, template: str) -> None:
-        self._stack = ExitStack()
-        self._server, self._source = server, databases.EMPTY if act.empty else template
-
-    def __enter__(self) -> tuple[str, Path]:
-        url = databases.clone(self._server, self._source)
-        self._stack.callback(databases.drop, self._server, url)
-        return url, Path(self._stack.enter_context(tempfile.TemporaryDirectory(dir=_memory())))
-
-    def __exit__(self, *_: object) -> None:
-        points.watcher = None
-        self._stack.close()
-
-
-def _memory() -> str | None:
-    # what a killed process wrote survives it there too, and no disk is waited for
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - directories of our own in it
+def _made_whole(act: Act, url: str, ledger: Path, *, lapse: bool) -> None:
+    if act.empty:
+        act.play(url, ledger)  # what makes databases and schemas is simply done again
+    else:
+        mend(url, ledger, lapse=lapse)
 
 
 def run(cases: Iterable[Case], server: str, template: str, *, at_once: int, stalled: int) -> Iterator[Result]:
@@ -258,7 +181,7 @@ def run(cases: Iterable[Case], server: str, template: str, *, at_once: int, stal
                 child = Child(lambda told, case=case: _tell(told, judge(case, server, template)))
                 going[child.pid] = case, child, time.monotonic()
         for pid, (case, child, began) in list(going.items()):
-            if select.select([child._pipe], [], [], 0)[0]:
+            if select.select([child.pipe], [], [], 0)[0]:
                 said = child.read(CASE_SECONDS * 3)
                 child.wait()
                 del going[pid]
@@ -272,31 +195,43 @@ def _tell(told: int, text: str) -> None:
 
 def main() -> int:
     """Run what is asked for, and tell it."""
+    asked = _arguments().parse_args()
+    with ExitStack() as stack:
+        server = os.environ.get("PGFLOW_TEST_DATABASE_URL") or _own_server(stack)
+        template = databases.template(server, App("scene").migrations)
+        if asked.case:
+            case = Case(*asked.case)
+            return tell([Result(case, judge(case, server, template, mends=not asked.unmended), 0.0)])
+        began = time.monotonic()
+        recorded = record(server, template)
+        if asked.list:
+            say("\n".join(f"{act.name}: {name}, {moment}" for act, found in recorded for name, moment in found))
+            return 0
+        cases = sliced(plan(recorded)) if asked.slice else plan(recorded)
+        cases = [c for c in cases if asked.only in f"{c.act} {c.name}" and asked.fault in (None, c.fault)]
+        edges = len({case[1:3] for case in cases})
+        say(f"{edges} edges, {len(cases)} cases; {time.monotonic() - began:.1f} s to find them")
+        broken = tell(run(cases, server, template, at_once=asked.at_once, stalled=asked.stalled))
+        say(f"{len(cases)} cases, {broken} broken, {time.monotonic() - began:.1f} s")
+        return 1 if broken else 0
+
+
+def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--slice", action="store_true", help="what the suite runs, in about a minute")
     parser.add_argument("--only", default="", help="edges, or acts, whose name holds this")
     parser.add_argument("--fault", choices=FAULTS)
+    parser.add_argument("--case", nargs=4, metavar=("ACT", "NAME", "MOMENT", "FAULT"), help="one case alone")
+    parser.add_argument("--unmended", action="store_true", help="with --case: check without mending, which must fail")
     parser.add_argument("--at-once", type=int, default=2 * (os.cpu_count() or 1))
-    parser.add_argument("--stalled", type=int, default=10, help="cases that stall at once")
+    parser.add_argument("--stalled", type=int, default=8, help="cases that stall at once")
     parser.add_argument("--list", action="store_true", help="name the edges, and run nothing")
-    asked = parser.parse_args()
-    with ExitStack() as stack:
-        server = os.environ.get("PGFLOW_TEST_DATABASE_URL") or _own_server(stack)
-        template = databases.template(server, App("scene").migrations)
-        began = time.monotonic()
-        recorded = [(act, record(act, server, template)) for act in ALL]
-        cases = plan(recorded)
-        if asked.list:
-            print("\n".join(f"{act.name}: {name}, {moment}" for act, found in recorded for name, moment in found))
-            return 0
-        cases = sliced(cases) if asked.slice else cases
-        cases = [c for c in cases if asked.only in f"{c.act} {c.name}" and asked.fault in (None, c.fault)]
-        print(
-            f"{len({c[1:3] for c in cases})} edges, {len(cases)} cases; {time.monotonic() - began:.1f} s to find them"
-        )
-        broken = tell(run(cases, server, template, at_once=asked.at_once, stalled=asked.stalled))
-        print(f"{len(cases)} cases, {broken} broken, {time.monotonic() - began:.1f} s")
-        return 1 if broken else 0
+    return parser
+
+
+def say(text: str) -> None:
+    """Say something to whoever ran the command."""
+    print(text, flush=True)  # noqa: T201 - it is one
 
 
 def tell(results: Iterable[Result]) -> int:
@@ -307,9 +242,9 @@ def tell(results: Iterable[Result]) -> int:
         count[result.case.fault] += 1
         if result.problem:
             broken += 1
-            print(f"BROKEN {result.case}\n  " + result.problem.replace("\n", "\n  "), flush=True)
+            say(f"BROKEN {result.case}\n  " + result.problem.replace("\n", "\n  "))
     for fault in count:
-        print(f"{fault}: {count[fault]} cases, {seconds[fault] / count[fault]:.2f} s each")
+        say(f"{fault}: {count[fault]} cases, {seconds[fault] / count[fault]:.2f} s each")
     return broken
 
 

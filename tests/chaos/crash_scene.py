@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import uuid
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -18,7 +18,6 @@ from pgflow.model import NewJob, Outcome, OutcomeKind
 from pgflow.store import jobs as sql
 from pgflow.task import TaskOptions
 from pgflow.task.sending import make_template
-from pgflow.testing import drain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,7 +42,8 @@ class Scene:
         self.url = url
         self.ledger = Ledger(ledger)
         quick = {"lease_seconds": LEASE_SECONDS, "reap_interval_ms": 100, "poll_interval_ms": 50}
-        given = {**quick, "dataset_bucket": "none", "shutdown_grace_seconds": 2, "concurrency": 4, **settings}
+        small = {"concurrency": 4, "db_max_connections": 3, "dataset_bucket": "none", "shutdown_grace_seconds": 2}
+        given = {**quick, **small, **settings}
         off = tuple(name for name in BUILTIN if name not in uses)
         self.app = App("scene", dsn=url, plugins=plugins, disabled_plugins=off, **given)
         _declare(self.app, self.ledger)
@@ -54,13 +54,14 @@ class Scene:
         self.ledger.close()
 
     @contextmanager
-    def step(self) -> Iterator[None]:
+    def step(self, *also: type[Exception]) -> Iterator[None]:
         """Do a step that a fault may break: what it raises then is expected, and the next step is done all the same."""
         try:
             yield
         except Exception as error:
-            if not is_of_a_fault(error):
+            if not (is_of_a_fault(error) or isinstance(error, also)):
                 raise
+            self.ledger.note("broken", error=repr(error))
 
     def ask(self, task: str, count: int = 1, **options: Any) -> list[str]:
         """Enqueue some jobs, all or none; gives the ids that were acknowledged."""
@@ -157,24 +158,29 @@ class Scene:
         for old, new in self.app.door.replay_dead(job_ids).items():
             self.ledger.note("replayed", old=old, new=new)
 
-    def work(self, *, backend: str = "asyncio", stop_behind: float | None = None) -> None:
-        """Run a worker until all is settled, or for so many seconds."""
-        worker = self.app.worker(burst=stop_behind is None, until_settled=stop_behind is None)
+    def work(self, *, backend: str = "asyncio", until: str | None = None) -> None:
+        """Run a worker until all is settled, or until a query gives a row; for ten seconds at most."""
+        worker = self.app.worker(burst=until is None, until_settled=until is None)
 
         async def main() -> None:
-            with anyio.move_on_after(STEP_SECONDS):
-                async with anyio.create_task_group() as group:
-                    if stop_behind is not None:
-                        group.start_soon(stop)
-                    await worker.run()
-                    group.cancel_scope.cancel()
+            async with anyio.create_task_group() as group:
+                group.start_soon(stop)
+                await worker.run()
+                group.cancel_scope.cancel()
 
         async def stop() -> None:
-            await anyio.sleep(stop_behind or 0)
+            with anyio.move_on_after(STEP_SECONDS):
+                while until is None or not await anyio.to_thread.run_sync(self.finds, until):
+                    await anyio.sleep(0.02)
             worker.stop()
 
         with self.step():
             anyio.run(main, backend=backend)
+
+    def finds(self, query: str) -> bool:
+        """Say whether a query gives a row."""
+        with psycopg.connect(self.url, autocommit=True) as db:
+            return db.execute(query).fetchone() is not None
 
     def claim(self, most: int = 10, *, queue: str = "default", worker: str = "ghost") -> list[Claimed]:
         """Claim as a worker that is not there any more."""
@@ -182,15 +188,15 @@ class Scene:
         statement = sql.claim(queue, worker, sql.new_lease_id(), lone, most, 60, mark=sql.HEAD, suspects=True)
         return self.app.pool.run(statement).jobs
 
-    def finish(self, jobs: Sequence[Claimed], kind: OutcomeKind, **fields: Any) -> None:
-        """End hand-overs as a worker would."""
+    def finish(self, jobs: Sequence[Claimed], kind: OutcomeKind, *, rest: bool = False, **fields: Any) -> None:
+        """End hand-overs as a worker would; with `rest` their leases hold more."""
         for job in jobs:
             token = job.headers and job.headers.get("token")
             self.ledger.note("began", token=token, job_id=job.job_id, attempt=job.attempt, worker="ghost")
             self.ledger.note("ended", token=token, job_id=job.job_id, attempt=job.attempt)
         spent = int(kind in (OutcomeKind.FAILED, OutcomeKind.DEAD))
         outcomes = [Outcome(job, kind, 1.0, 1.001, job.spent + spent, **fields) for job in jobs]
-        self.app.pool.run(sql.finish(outcomes, sorted({job.lease_id for job in jobs}), 1.002))
+        self.app.pool.run(sql.finish(outcomes, [] if rest else sorted({job.lease_id for job in jobs}), 1.002))
 
     def of(self, state: State, **options: Any) -> str:
         """Make a job and bring it into a state."""
@@ -213,25 +219,9 @@ def is_of_a_fault(error: BaseException) -> bool:
     return isinstance(error, Struck | PgflowError | psycopg.Error | OSError)
 
 
-def mend(url: str, ledger: Path, *, lapse: bool, timeout: float = 30) -> None:
-    """Do what a healthy worker and an operator do behind a fault, until every job has ended.
+def kept(ledger: Ledger, body: Any) -> Any:
+    """Make a task's body note when it begins and ends."""
 
-    `lapse` says that whoever held leases is dead: they lapse at once, instead of in their time.
-    """
-    with psycopg.connect(url, autocommit=True) as db:
-        if lapse:
-            db.execute("update pgflow.leases set expires_at = clock_timestamp() - interval '1 s'")
-        db.execute("update pgflow.queues set paused = false, paused_reason = null where paused")
-        queues = [name for (name,) in db.execute("select distinct queue from pgflow.jobs")]
-    if not queues:
-        return
-    scene = Scene(url, ledger)
-    with closing(scene):
-        scene.app.task(name="unknown", bind=True)(_kept(scene.ledger, lambda: None))
-        drain(scene.app, queues=queues, later=True, timeout=timeout)
-
-
-def _kept(ledger: Ledger, body: Any) -> Any:
     def run(ctx: Any) -> Any:
         fields = {"token": ctx.headers.get("token"), "job_id": ctx.job_id, "attempt": ctx.attempt}
         ledger.note("began", **fields, worker=threading.get_ident())
@@ -242,35 +232,39 @@ def _kept(ledger: Ledger, body: Any) -> Any:
     return run
 
 
-def _declare(app: App, ledger: Ledger) -> None:
-    def flaky(ctx: Any) -> None:
-        if ctx.attempt == 1:
-            msg = "the first time"
-            raise ValueError(msg)
-
-    def snooze(ctx: Any) -> None:
-        if ctx.attempt == 1:
-            raise Snooze(0.01)
-
-    def die() -> None:
-        msg = "always"
+def _flaky(ctx: Any) -> None:
+    if ctx.attempt == 1:
+        msg = "the first time"
         raise ValueError(msg)
 
-    def slow(ctx: Any) -> None:
-        for _ in range(12):
-            if ctx.cancelled:
-                raise Cancel
-            threading.Event().wait(0.05)
 
+def _snooze(ctx: Any) -> None:
+    if ctx.attempt == 1:
+        raise Snooze(0.01)
+
+
+def _die() -> None:
+    msg = "always"
+    raise ValueError(msg)
+
+
+def _slow(ctx: Any) -> None:
+    for _ in range(20):
+        if ctx.cancelled:
+            raise Cancel
+        threading.Event().wait(0.05)
+
+
+def _declare(app: App, ledger: Ledger) -> None:
     def declare(name: str, body: Any, **keywords: Any) -> None:
-        app.task(name=name, bind=True, **{"retry_policy": 0.01, "executor": "thread", **keywords})(_kept(ledger, body))
+        app.task(name=name, bind=True, **{"retry_policy": 0.01, "executor": "thread", **keywords})(kept(ledger, body))
 
     declare("ok", lambda: 1, keep_result=True)
-    declare("flaky", flaky)
-    declare("snooze", snooze)
-    declare("die", die, max_attempts=2)
+    declare("flaky", _flaky)
+    declare("snooze", _snooze)
+    declare("die", _die, max_attempts=2)
     declare("lone", lambda: None, max_attempts=1)
-    declare("slow", slow)
+    declare("slow", _slow)
     declare("capped", lambda: None, queue="capped")
 
     async def swift(ctx: Any) -> None:

@@ -22,7 +22,7 @@ LOOK_FIRST: Final = """\
     'jobs_' || name);
   get diagnostics kept = row_count;
 """
-LEASED: Final = "select f.lease_id, now(), now() + %(seconds)s"
+LEASED: Final = "select f.lease_id, clock_timestamp(), clock_timestamp() + %(seconds)s"
 
 MORE: Final = (
     Mutant(
@@ -99,7 +99,7 @@ MORE: Final = (
             Edit("src/pgflow/store/jobs.py", "import json\nimport uuid\n", "import json\nimport time\nimport uuid\n"),
             Edit("src/pgflow/store/jobs.py", '"suspects": suspects, "rank"',
                  '"clock": time.time(), "suspects": suspects, "rank"'),
-            Edit(SQL + "claim.sql", LEASED, LEASED.replace("now() + %", "to_timestamp(%(clock)s) + %")),
+            Edit(SQL + "claim.sql", LEASED, LEASED.replace("clock_timestamp() + %", "to_timestamp(%(clock)s) + %")),
         ),
         (HERE + "test_leases_and_delays_go_by_the_databases_clock",),
     ),

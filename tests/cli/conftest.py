@@ -21,7 +21,8 @@ HERE = Path(__file__).parent
 def bare_command(tmp_path: Path) -> Iterator[Command]:
     """The command without a database."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PGFLOW_", "COV_"))}
-    command = Command(tmp_path, {**kept, "PYTHONPATH": str(HERE), "COLUMNS": "80"})
+    places = os.pathsep.join([str(HERE), *filter(None, [kept.get("PYTHONPATH")])])
+    command = Command(tmp_path, {**kept, "PYTHONPATH": places, "COLUMNS": "80"})
     yield command
     for process in command.started:
         if process.poll() is None:

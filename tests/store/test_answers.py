@@ -148,7 +148,8 @@ def test_connections_that_the_server_closed_while_they_rested_cost_no_statement(
     pool.run(ONE)
     time.sleep(1.1)  # one that was used just now is not looked at
     db.execute(
-        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'pgflow' and datname = current_database()"
+        "select pg_terminate_backend(pid) from pg_stat_activity "
+        "where application_name = 'pgflow' and datname = current_database()"
     )
     until(
         lambda: (

@@ -97,10 +97,14 @@ def test_statements_are_bounded_in_their_own_transactions_and_sessions_are_left_
 def test_told_to_prepare_all_the_same_it_says_what_is_wrong(pooled_url: str) -> None:
     pools = [Pool(pooled_url, size=1, prepare="on") for _ in range(2)]
     first, second = (Statement(Query(name, f"select {n}"), {}, all_rows) for n, name in enumerate(("a", "b")))
-    with pytest.raises(DatabaseUnavailableError, match="PGFLOW_DB_PREPARE=off"):
+
+    def meet() -> None:
         for _ in range(20):
             pools[0].run(first)
             pools[1].run(second)
+
+    with pytest.raises(DatabaseUnavailableError, match="PGFLOW_DB_PREPARE=off"):
+        meet()
     for pool in pools:
         pool.close()
 

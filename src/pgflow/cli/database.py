@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import subprocess
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 from urllib.parse import unquote
 
 import typer
@@ -16,6 +16,10 @@ import typer
 from pgflow.commands import options as shared
 from pgflow.commands.output import say, say_json, table
 from pgflow.errors import DatabaseUnavailableError, UsageError
+
+if TYPE_CHECKING:
+    from pgflow.app import App
+    from pgflow.views import Check
 
 db = typer.Typer(help="Start, stop and enter the embedded PostgreSQL in .pgflow/postgres.", no_args_is_help=True)
 
@@ -70,15 +74,42 @@ def reset(yes: shared.Yes = False, app: shared.App = None, dsn: shared.Dsn = Non
     say(f"{where} holds no jobs now")
 
 
-def doctor(app: shared.App = None, dsn: shared.Dsn = None, as_json: shared.Json = False) -> None:
+def doctor(
+    audit: Annotated[
+        bool,
+        typer.Option(
+            "--audit", help="Judge instead all that is on record: that no job was lost, or run or counted twice."
+        ),
+    ] = False,
+    newest: Annotated[
+        int | None,
+        typer.Option(
+            "--newest",
+            metavar="N",
+            min=1,
+            help="With --audit: only the newest N jobs; else all.",
+            rich_help_panel=shared.FILTERS,
+        ),
+    ] = None,
+    most_seconds: Annotated[
+        float,
+        typer.Option(
+            "--seconds",
+            metavar="S",
+            min=0.1,
+            help="With --audit: how long each of its ten steps may take.",
+            rich_help_panel=shared.FILTERS,
+        ),
+    ] = 60.0,
+    app: shared.App = None,
+    dsn: shared.Dsn = None,
+    as_json: shared.Json = False,
+) -> None:
     """Check the database's health; exit code 1 where something is wrong, with the remedy."""
     from pgflow.commands import load
-    from pgflow.store.admin.doctor import examine
-    from pgflow.views import Check
 
     with load.opened(app, dsn) as house:
-        of_plugins = [Check(c.name, c.ok, c.detail, c.remedy) for c in house.hooks.health(house)]
-        checks = examine(house.pool, house.migrations) + of_plugins
+        checks = _audited(house, newest, most_seconds) if audit else _examined(house)
     healthy = all(check.ok for check in checks)
     if as_json:
         say_json({"ok": healthy, "checks": checks})
@@ -89,6 +120,23 @@ def doctor(app: shared.App = None, dsn: shared.Dsn = None, as_json: shared.Json 
         table(("", "check", "finding"), rows, empty="nothing to check")
     if not healthy:
         raise typer.Exit(1)
+
+
+def _examined(house: App) -> list[Check]:
+    from pgflow.store.admin.doctor import examine
+    from pgflow.views import Check
+
+    of_plugins = [Check(c.name, c.ok, c.detail, c.remedy) for c in house.hooks.health(house)]
+    return examine(house.pool, house.migrations) + of_plugins
+
+
+def _audited(house: App, newest: int | None, seconds: float) -> list[Check]:
+    from pgflow.store.admin.audit import Scope, checks
+
+    settings = house.settings
+    kept = min(settings.dead_letter_days, settings.prune_history_after_days + 1, 1.0) * 86_400
+    scope = Scope(newest=newest, reap_seconds=settings.reap_interval_ms / 1000, kept_seconds=kept, seconds=seconds)
+    return checks(house.pool, scope)
 
 
 @db.command()

@@ -36,7 +36,7 @@ STOP: Final = b"s"
 ENDED: Final = b"e"
 HURRY: Final = b"h"
 LOOK_SECONDS: Final = 1.0
-LOCK_SECONDS_A_CORE: Final = 4.0
+LOCK_SECONDS_A_CORE: Final = 2.0
 JOB_THREADS: Final = "pgflow-slot"
 
 
@@ -157,7 +157,7 @@ class Guard:
 
 
 def _arm_alarm() -> None:
-    # handled in C at once, it writes down where every thread is, and then does what the signal does: it ends the process
+    # handled in C at once: it writes down where every thread is, and does what the signal does, which ends the process
     signal.signal(signal.SIGVTALRM, signal.SIG_DFL)
     with contextlib.suppress(ValueError, OSError, AttributeError):
         faulthandler.register(signal.SIGVTALRM, file=sys.stderr, all_threads=True, chain=True)

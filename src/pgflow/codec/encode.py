@@ -49,10 +49,10 @@ def _encode_flat(value: object) -> str | None:
     return None if "\\u0000" in text or (len(text) > DIGITS_MAX and _LONG_NUMBER.search(text)) else text
 
 
-def encode_value(value: object, what: str) -> str:
+def encode_value(value: object, what: str, *, most_bytes: int | None = None) -> str:
     """Return a value as JSON text; `what` is the word its path begins with in an error.
 
-    Raises `ArgumentError` with the path to the first part that cannot be stored.
+    Raises `ArgumentError` with the path to the first part that cannot be stored, or where it is too large.
     """
     try:
         text = _encode(value)
@@ -60,9 +60,21 @@ def encode_value(value: object, what: str) -> str:
         refuse_culprit(value, what)
         msg = f"{what} cannot be stored as JSON: {error}"
         raise ArgumentError(msg) from error
+    if most_bytes is not None:
+        _refuse_large(text, what, most_bytes)
     if _is_doubtful(text):
         refuse_culprit(value, what)
     return text
+
+
+def _refuse_large(text: str, what: str, most_bytes: int) -> None:
+    # asked before the scans, which hold Python's lock for seconds where a text has 100 million characters
+    size = len(text)
+    if size <= most_bytes and not text.isascii():
+        size = len(text.encode("utf-8", "surrogatepass"))
+    if size > most_bytes:
+        msg = f"{what} has {size:,} bytes or more, and {most_bytes:,} may be stored: keep it elsewhere, and pass where"
+        raise ArgumentError(msg)
 
 
 def _is_doubtful(text: str) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import psycopg
 
-from pgflow.errors import DatabaseUnavailableError
+from pgflow.errors import DatabaseUnavailableError, SchemaMismatchError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,14 +75,45 @@ def fault_of(error: psycopg.Error) -> Fault:
     return STATES.get(state) or CLASSES.get(state[:2], Fault.REFUSED)
 
 
-def says(error: psycopg.Error) -> str:
-    """What an error of the kind BUSY means, and what to do about it."""
-    state, words = error.sqlstate or "", error.diag.message_primary or str(error)
-    if state == "57014":
+def told(error: psycopg.Error, fault: Fault, where: str, *, in_doubt: bool) -> Exception:
+    """Give what to raise for an error that was not got over, `where` being the database's shown address."""
+    words = error.diag.message_primary or str(error)
+    if fault is Fault.REFUSED:
+        return error
+    if fault is Fault.NO_SCHEMA:
+        msg = f"the database has no pgflow schema this version can use ({words}): run `pgflow migrate`"
+        return SchemaMismatchError(msg)
+    return DatabaseUnavailableError(_says(error, fault, words, where), in_doubt=in_doubt)
+
+
+def unreachable(error: BaseException, where: str) -> str:
+    """Say that the database cannot be reached, and why."""
+    return f"cannot reach the database at {where}: {' '.join(str(error).split()) or type(error).__name__}"
+
+
+def _says(error: psycopg.Error, fault: Fault, words: str, where: str) -> str:
+    if error.sqlstate == "57014":
         return "the database took too long to answer and was stopped: narrow the question, or ask again later"
-    if state == "55P03":
+    if error.sqlstate == "55P03":
         return "another session holds the tables locked: try again when it has ended"
-    return f"the database cannot do this for now ({words}): give it room, and try again"
+    if fault is Fault.BUSY:
+        return f"the database cannot do this for now ({words}): give it room, and try again"
+    if fault is Fault.PASSING:
+        return f"the database ended this again and again for the sake of others ({words}): try again"
+    if fault is Fault.UNPREPARED:
+        return f"prepared statements do not last here ({words}): PGFLOW_DB_PREPARE=off behind a pooler"
+    return unreachable(error, where)
+
+
+class Sent:
+    """What became of a statement, or a transaction, over all its tries: whether any of them may have been done."""
+
+    __slots__ = ("in_doubt", "may_be_done", "tries")
+
+    def __init__(self) -> None:
+        self.in_doubt = False
+        self.may_be_done = False
+        self.tries = 0
 
 
 ROWS: Final = ("22", "23")  # data exceptions and violated constraints

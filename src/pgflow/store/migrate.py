@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import random
 import re
+import time
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -11,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from psycopg import errors as pg
 
-from pgflow.errors import SchemaMismatchError
-from pgflow.store.sending import execute, send, transaction
+from pgflow.errors import DatabaseUnavailableError, SchemaMismatchError
+from pgflow.store.sending import execute, send, setting, transaction
 from pgflow.store.statement import Query, Statement, all_rows, nothing
 
 if TYPE_CHECKING:
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 FILE_NAME: Final = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 LOCK_KEY: Final = 0x7067666C6F77  # "pgflow"
+# whoever needs a table for which a migration waits has to wait behind it
+LOCK_WAIT: Final = {"lock_timeout": "1s"}
+PATIENCE_SECONDS: Final = 60.0
 OLDEST_SERVER: Final = 140_000
 BOOKKEEPING: Final = """
 create schema if not exists pgflow;
@@ -91,15 +96,16 @@ def migrate(
 ) -> list[Migration]:
     """Apply what is missing, pgflow's own first, one transaction each, under an advisory lock; gives what was applied.
 
-    Raises `SchemaMismatchError` where the database knows more than this code, or a file was changed
-    after it was applied.
+    One that gets no lock within a second lets others pass and is tried again, for a minute. Raises
+    `DatabaseUnavailableError` after that, `SchemaMismatchError` where the database knows more than this code, or a
+    file was changed after it was applied.
     """
     applied: list[Migration] = []
     if not pending(pool, plugins):  # asked first, since it needs no more than the right to read
         return applied
     try:
         with pool.patient() as conn:
-            while (migration := _apply_next(conn, plugins)) is not None:
+            while (migration := _apply_in_time(conn, plugins)) is not None:
                 tell(migration)
                 applied.append(migration)
     except pg.InsufficientPrivilege as error:
@@ -133,6 +139,19 @@ def _applied(conn: psycopg.Connection[tuple[Any, ...]], query: Query) -> list[tu
         return []
 
 
+def _apply_in_time(conn: psycopg.Connection[tuple[Any, ...]], plugins: Sequence[Migration]) -> Migration | None:
+    end = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return _apply_next(conn, plugins)
+        except (pg.LockNotAvailable, pg.DeadlockDetected) as error:
+            if time.monotonic() > end:
+                held = f"no lock within {PATIENCE_SECONDS:g} s ({error.diag.message_primary}), nothing is changed by it"
+                msg = f"{held}: end the long transactions that `pgflow doctor` names, and run `pgflow migrate` again"
+                raise DatabaseUnavailableError(msg) from error
+            time.sleep(random.uniform(0.5, 1.0))  # noqa: S311 - a pause, keeps no secret
+
+
 def _apply_next(conn: psycopg.Connection[tuple[Any, ...]], plugins: Sequence[Migration]) -> Migration | None:
     with transaction(conn) as opened:
         opened.run(Statement(LOCK, {"key": LOCK_KEY}, nothing))
@@ -142,6 +161,7 @@ def _apply_next(conn: psycopg.Connection[tuple[Any, ...]], plugins: Sequence[Mig
         if not missing:
             return None
         first = missing[0]
+        opened.run(setting(LOCK_WAIT))
         execute(conn, "migrate/apply", first.sql.encode())
         opened.run(Statement(NOTE_OF_PLUGIN if first.plugin else NOTE, _note_of(first), nothing))
     return first

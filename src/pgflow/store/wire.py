@@ -46,7 +46,7 @@ class Wire(psycopg.Connection[tuple[Any, ...]]):
     opened_at = 0.0
     rested_at = 0.0
 
-    def __del__(self) -> None:
+    def __del__(self, *_: object) -> None:
         """End with the program, or with the pool, unwarned."""
 
     def wait(self, gen: Generator[Any, Any, T], *args: Any, **options: Any) -> T:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import importlib.util
@@ -25,12 +26,20 @@ from pgflow.worker.run import Run
 def main(read: int, write: int) -> None:
     """Serve until the worker closes its end; a job that runs then ends with the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # what a job forks must not keep the pipes open: the worker would wait for an answer for ever
+    os.register_at_fork(after_in_child=lambda: _close(read, write))
     questions: SimpleQueue[bytes] = SimpleQueue()
     threading.Thread(target=_read_for_ever, args=(read, questions), daemon=True).start()
     while True:
         answer = json.dumps(_run(json.loads(questions.get()))).encode() + b"\n"
         while answer:
             answer = answer[os.write(write, answer) :]
+
+
+def _close(*descriptors: int) -> None:
+    for descriptor in descriptors:
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
 
 
 def _read_for_ever(read: int, questions: SimpleQueue[bytes]) -> None:

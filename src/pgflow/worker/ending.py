@@ -21,29 +21,34 @@ logger = logging.getLogger("pgflow.worker")
 
 LOOK_SECONDS: Final = 0.01
 UNWIND_SECONDS: Final = 0.4
+AGAIN_SECONDS: Final = 0.3
 LAST_SECONDS: Final = 1.5
 """From the end of the grace time to that of the worker: unwinding, the last flush and the farewell together."""
 
 
 class Rescue:
-    """Shuts pools down after a while: a thread that waits for a lost database cannot be cancelled."""
+    """Shuts pools down after a while: a thread that waits for a lost database cannot be cancelled.
+
+    It does so again and again until disarmed: what is repeatable is sent once more, on a new connection.
+    """
 
     def __init__(self, pools: Iterable[Pool]) -> None:
         self._pools = tuple(pools)
-        self._timers: list[threading.Timer] = []
+        self._disarmed = threading.Event()
 
     def arm(self, seconds: float) -> None:
         """Shut the pools down in `seconds`."""
         for pool in self._pools:
-            timer = threading.Timer(seconds, pool.abort)
-            timer.daemon = True
-            timer.start()
-            self._timers.append(timer)
+            threading.Thread(target=self._free, args=(pool, seconds), name="pgflow-rescue", daemon=True).start()
 
     def disarm(self) -> None:
         """Let the pools be."""
-        for timer in self._timers:
-            timer.cancel()
+        self._disarmed.set()
+
+    def _free(self, pool: Pool, seconds: float) -> None:
+        while not self._disarmed.wait(seconds):
+            pool.abort()
+            seconds = AGAIN_SECONDS
 
 
 async def shut_down(worker: Worker, grace_seconds: float, rescue: Rescue) -> int:

@@ -31,21 +31,12 @@ def returned(run: Run, value: object) -> Outcome:
     if not job.keep_result:
         return Outcome(job, OutcomeKind.SUCCEEDED, run.started, finished, job.spent)
     try:
-        result = _encoded(value)
+        result = encode_value(value, "result", most_bytes=RESULT_BYTES_MAX)
     except ArgumentError as error:
         return raised(run, JobError(ErrorCode.BAD_PAYLOAD, f"the result cannot be stored: {error}", retryable=False))
     except BaseException as error:  # noqa: BLE001 - a value's own serializer is the job's code too
         return raised(run, error)
     return Outcome(job, OutcomeKind.SUCCEEDED, run.started, finished, job.spent, result=result)
-
-
-def _encoded(value: object) -> str:
-    text = encode_value(value, "result")
-    size = len(text) if text.isascii() else len(text.encode())
-    if size > RESULT_BYTES_MAX:
-        msg = f"it is {size:,} bytes, and {RESULT_BYTES_MAX:,} may be kept: keep it elsewhere, and return where"
-        raise ArgumentError(msg)
-    return text
 
 
 def raised(run: Run, error: BaseException) -> Outcome:

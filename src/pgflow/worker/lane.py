@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 HORIZON_SECONDS: Final = 1.0
 SMOOTHING: Final = 0.3
+FORKED_EXIT: Final = 70
 
 
 class Slot:
@@ -36,6 +38,7 @@ class Lane:
     def __init__(
         self, slots: int, low_water: int, hands: Hands, deadlines: Deadlines, room_made: Callable[[], None]
     ) -> None:
+        self.pid = os.getpid()
         self.slots = [Slot() for _ in range(slots)]
         self.hands = hands
         self.deadlines = deadlines
@@ -96,6 +99,12 @@ def begin(run: Run, deadlines: Deadlines) -> None:
     if timeout is not None:
         run.deadline = run.started + timeout
         deadlines.watch(run)
+
+
+def leave_if_forked(pid: int) -> None:
+    """End a child that a job forked and that came back from the job's code: it is no worker, and shares its sockets."""
+    if os.getpid() != pid:
+        os._exit(FORKED_EXIT)
 
 
 def call(run: Run, given: tuple[list[Any], dict[str, Any]]) -> Any:

@@ -103,13 +103,13 @@ class ProcessLane(ThreadLane):
             run.interrupt = child.kill
             module, path = _where(run.task.function)
             question = {"job": run.job, "module": module, "path": path, "name": run.task.function.__qualname__}
-            fields = child.ask(question)
-        except (ChildDiedError, OSError) as error:
+            kind, *fields = child.ask(question)
+            return Outcome(run.job, OutcomeKind(kind), run.started, time.monotonic(), *fields)
+        except Exception as error:  # noqa: BLE001 - an answer that cannot be read is the end of its child too
             if slot.child is not None:
                 slot.child.close()
                 slot.child = None
             return raised(run, error) if run.verdict is None else run.verdict(run)
-        return Outcome(run.job, OutcomeKind(fields[0]), run.started, time.monotonic(), *fields[1:])
 
 
 def _where(function: Callable[..., object]) -> tuple[str, str | None]:

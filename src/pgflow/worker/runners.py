@@ -14,7 +14,7 @@ import anyio
 
 from pgflow.worker.bell import on_trio
 from pgflow.worker.judge import raised, returned
-from pgflow.worker.lane import Lane, Slot, arguments, begin, call
+from pgflow.worker.lane import Lane, Slot, arguments, begin, call, leave_if_forked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,6 +92,7 @@ class AsyncLane(Lane):
 
     async def _one(self, run: Run, scope: anyio.CancelScope) -> None:
         begin(run, self.deadlines)
+        pid = self.pid
         try:
             coroutine: Any = call(run, arguments(run))
             value = await coroutine
@@ -103,8 +104,10 @@ class AsyncLane(Lane):
             _forget_stray_cancel()
             self.hands.settle(run, raised(run, error))
         except BaseException as error:  # noqa: BLE001 - nothing a job does takes the worker down
+            leave_if_forked(pid)
             self.hands.settle(run, raised(run, error) if run.verdict is None else run.verdict(run))
         else:
+            leave_if_forked(pid)
             self.hands.settle(run, returned(run, value))
 
 

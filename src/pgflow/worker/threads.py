@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from contextvars import copy_context
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from pgflow.worker.judge import raised, returned
-from pgflow.worker.lane import Lane, Slot, arguments, begin, call
+from pgflow.worker.lane import Lane, Slot, arguments, begin, call, leave_if_forked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from pgflow.worker.deadlines import Deadlines
     from pgflow.worker.hands import Hands
     from pgflow.worker.run import Run, Verdict
+
+
+logger = logging.getLogger("pgflow.worker")
 
 
 class ThreadLane(Lane):
@@ -41,8 +45,14 @@ class ThreadLane(Lane):
             thread = threading.Thread(
                 target=self._work, args=(slot,), name=f"pgflow-slot-{len(self._threads)}", daemon=True
             )
+            try:
+                thread.start()
+            except RuntimeError:
+                # the system has no more threads to give: those there are do the work, unless there is none
+                if not self._threads:
+                    raise
+                break
             self._threads.append(thread)
-            thread.start()
         for _ in runs:
             self._calls.put(True)
 
@@ -57,19 +67,36 @@ class ThreadLane(Lane):
             self._calls.put(False)
 
     def _work(self, slot: Slot) -> None:
-        while self._calls.get():
+        while True:
             try:
-                run = self.backlog.popleft()
-            except IndexError:
-                continue
-            if len(self.backlog) == self.low_water:
+                if not self._calls.get():
+                    return
+                self._work_once(slot)
+            except BaseException as error:
+                # thrown into this thread by a job elsewhere: the slot must not die of it, nor its run be forgotten
+                logger.exception("a slot's thread was disturbed")
+                run, slot.run = slot.run, None
+                if run is not None:
+                    self.hands.settle(run, raised(run, error))
+                # the call it was woken by may be lost
+                self._calls.put(True)
                 self.room_made()
-            if run in self.hands.open:
-                slot.run = run
-                begin(run, self.deadlines)
-                self.hands.settle(run, self._outcome(run, slot))
-                slot.run = None
-                self.room_made()
+
+    def _work_once(self, slot: Slot) -> None:
+        try:
+            run = self.backlog.popleft()
+        except IndexError:
+            return
+        if len(self.backlog) == self.low_water:
+            self.room_made()
+        if run in self.hands.open:
+            slot.run = run
+            begin(run, self.deadlines)
+            outcome = self._outcome(run, slot)
+            leave_if_forked(self.pid)
+            self.hands.settle(run, outcome)
+            slot.run = None
+            self.room_made()
 
     def _outcome(self, run: Run, slot: Slot) -> Outcome:  # noqa: ARG002 - a process lane needs the slot
         try:

@@ -49,7 +49,8 @@ async def keep_doing(
             pause = await round_of_it()
             backoff.reset()
             pulse.went_well(what)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
+            # a plugin that calls sys.exit in its thread ends its round with it, not the worker
             pulse.failed(what, error)
             if not backoff.tries:
                 known = isinstance(error, (*FAULTS, OSError))

@@ -32,6 +32,7 @@ logger = logging.getLogger("pgflow.worker")
 LOOK_SECONDS: Final = 0.25
 WARN_SECONDS: Final = 1.0
 QUIET_SECONDS: Final = 10.0
+SAY_SECONDS: Final = 1.0
 FRAMES_SHOWN: Final = 12
 
 
@@ -84,7 +85,7 @@ class Vigil:
             self._give_up(blocked)
         elif blocked >= self._warn_at:
             if self._warn_at > WARN_SECONDS or now >= self._quiet_until:
-                logger.warning("%s\n%s", *self._described(blocked))
+                _say(logging.WARNING, "%s\n%s", *self._described(blocked))
                 self._quiet_until = now + QUIET_SECONDS
             self._warn_at *= 2
 
@@ -93,7 +94,7 @@ class Vigil:
 
     def _comes_back(self) -> None:
         if self._pulse.is_withheld:
-            logger.warning("the event loop goes on after %.1f s", self._pulse.loop_seconds)
+            _say(logging.WARNING, "the event loop goes on after %.1f s", self._pulse.loop_seconds)
         self._pulse.loop_seconds = 0.0
         self._pulse.is_withheld = False
         self._warn_at = WARN_SECONDS
@@ -101,9 +102,8 @@ class Vigil:
     def _give_up(self, blocked: float) -> None:
         what, where = self._described(blocked)
         self._pulse.is_withheld = True
-        logger.error(
-            "%s, longer than PGFLOW_BLOCKED_LOOP_SECONDS=%g: its leases will lapse\n%s", what, self._limit, where
-        )
+        limit = f"longer than PGFLOW_BLOCKED_LOOP_SECONDS={self._limit:g}"
+        _say(logging.ERROR, "%s, %s: its leases will lapse\n%s", what, limit, where)
         if self.ends is not None and not self._over.is_set():
             self.ends()
 
@@ -119,6 +119,13 @@ class Vigil:
         overdue = [one for one in list(self._hands.open) if one.deadline and one.deadline < now]
         named = ", ".join(f"job {one.job.job_id} of task {one.task.name}" for one in overdue[:3])
         return f"something (overdue: {named})" if named else "something"
+
+
+def _say(level: int, message: str, *details: object) -> None:
+    # what holds the loop up may be logging itself, or its reader: nobody waits for that here
+    thread = threading.Thread(target=logger.log, args=(level, message, *details), daemon=True)
+    thread.start()
+    thread.join(SAY_SECONDS)
 
 
 def _stack(frame: FrameType | None, depth: int) -> str:

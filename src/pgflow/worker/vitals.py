@@ -25,11 +25,14 @@ def vitals(worker: Worker) -> Iterator[HealthCheck]:
     pulse = worker.pulse
     age, waiting, blocked = pulse.claim_age(), pulse.store_age(), pulse.loop_seconds
     stuck, troubles = worker.floor.stuck(), pulse.lasting_troubles()
+    since = pulse.claim_error and f"; since then: {pulse.claim_error}"
     yield HealthCheck(
-        "claims", ok=age <= pulse.stale_seconds, blocks=True,
-        detail=f"the last claim or poll succeeded {age:.1f} s ago{pulse.claim_error and f'; since then: {pulse.claim_error}'}",
+        "claims",
+        ok=age <= pulse.stale_seconds,
+        detail=f"the last claim or poll succeeded {age:.1f} s ago{since}",
         remedy="" if age <= pulse.stale_seconds else "look at the database, its locks, and what the worker has logged",
-    )  # fmt: skip
+        blocks=True,
+    )
     if waiting > pulse.stale_seconds:
         detail = f"outcomes have been waiting for {waiting:.1f} s to be stored: {pulse.store_error}"
         yield HealthCheck("outcomes", ok=False, detail=detail, remedy="look at the database and its locks", blocks=True)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 DISK_MEGABYTES = 400
 ANSWER_SECONDS = 5.0
+LOG_TOO = 0.6
+LOG_FILES = 12
 STUBBORN = "-c default_transaction_read_only=off"
 FULL = "No space left on device"
 
@@ -37,7 +39,10 @@ def fill(stage: Stage) -> None:
     while not stage.over():
         disk.fill()
         stage.log("the disk is full")
-        stage.pause(stage.rng.uniform(2, 8))
+        stage.pause(stage.rng.uniform(2, 6))
+        if stage.rng.random() < LOG_TOO:
+            use_up_log(stage)
+            stage.pause(stage.rng.uniform(0.5, 2))
         runs = stage.server.runs
         disk.free()
         stage.log(f"the disk is free again; PostgreSQL has {'gone on' if runs else 'crashed'}")
@@ -46,6 +51,16 @@ def fill(stage: Stage) -> None:
     said = stage.server.home.log.read_text("utf-8", errors="replace").count(FULL)
     stage.log(f"PostgreSQL has said {said} times that nothing is left")
     assert said, "PostgreSQL has not felt that the disk was full"
+
+
+def use_up_log(stage: Stage) -> None:
+    """Write what is left of the write-ahead log's files, which a table that cannot grow does not need."""
+    try:
+        for _ in range(LOG_FILES):
+            stage.ask("select pg_logical_emit_message(false, 'chaos', 'x')")
+            stage.ask("select pg_switch_wal()")
+    except psycopg.Error as error:
+        stage.log(f"the log has no room: {error}")
 
 
 def refuse(stage: Stage) -> None:

@@ -7,13 +7,21 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
+import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psycopg
+
+from chaos.between import starts_in_time
 from chaos.fleet import TESTS
 from chaos.scenario import Scenario
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from chaos.stage import Stage
 
 TREE = TESTS.parent
@@ -22,18 +30,25 @@ alter table pgflow.jobs add column note_{number} text;
 alter table pgflow.workers add column note_{number} text;
 create index jobs_note_{number} on pgflow.jobs (note_{number}) where note_{number} is not null;
 """
+STARTED = "select count(*) from pgflow.workers where started_at > to_timestamp(%(since)s)"
 MIGRATE_SECONDS = 60
+SUCCESSOR_SECONDS = 40.0
 EXIT_CANNOT_WORK = 3
+READING_SECONDS = (3.0, 8.0)
+# a migration waits a second for a lock, and all wait behind it
+PROMPT_SECONDS = 3.0
 TOGETHER_SECONDS = (2.0, 5.0)
 
 
 def strike(stage: Stage) -> None:
-    number = 0
+    """Roll out one release at least, however long that takes."""
+    number, begin = 0, time.time()
     while not stage.over() or not number:
         number += 1
         release(stage, number)
         stage.pause(stage.rng.uniform(*TOGETHER_SECONDS))
     stage.log(f"{number} releases were rolled out")
+    starts_in_time(stage, begin, PROMPT_SECONDS)
 
 
 def release(stage: Stage, number: int) -> None:
@@ -41,7 +56,8 @@ def release(stage: Stage, number: int) -> None:
     before = dict(stage.env)
     tree = newer_tree(stage, number)
     path = os.pathsep.join(map(str, [tree / "src", TESTS]))
-    said = migrate(stage, path)
+    with reading(stage):
+        said = migrate(stage, path)
     assert f"_release_{number}" in said, f"the release's migration was not applied: {said}"
     applied = stage.ask("select count(*) from pgflow.migrations")
     again = migrate(stage, path)
@@ -51,8 +67,17 @@ def release(stage: Stage, number: int) -> None:
     refuses_to_start(stage, before)
     stage.env["PYTHONPATH"] = path
     for pid in stage.fleet.outfit({"PYTHONPATH": path}):
+        began = time.time()
         stage.fleet.signal(pid, signal.SIGTERM)
-        stage.pause(stage.rng.uniform(1, 2))
+        # as a deploy does: the next one is stopped when this one's successor works
+        wait_for_successor(stage, began)
+
+
+def wait_for_successor(stage: Stage, since: float) -> None:
+    end = time.monotonic() + SUCCESSOR_SECONDS
+    while stage.ask(STARTED, {"since": since}) == [(0,)]:
+        assert time.monotonic() < end, f"no worker has started within {SUCCESSOR_SECONDS:g} s"
+        time.sleep(0.1)
 
 
 def newer_tree(stage: Stage, number: int) -> Path:
@@ -64,6 +89,19 @@ def newer_tree(stage: Stage, number: int) -> Path:
     new = tree / "migrations" / f"{last + 1:04d}_release_{number}.sql"
     new.write_text(SQL.format(number=number), "utf-8")
     return tree
+
+
+@contextmanager
+def reading(stage: Stage) -> Iterator[None]:
+    """Hold a transaction that has read jobs, as a report does: for a migration of that table it stands in the way."""
+    with psycopg.connect(stage.direct_url) as conn:
+        conn.execute("select count(*) from pgflow.jobs")
+        timer = threading.Timer(stage.rng.uniform(*READING_SECONDS), conn.rollback)
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.join()
 
 
 def migrate(stage: Stage, path: str) -> str:

@@ -33,6 +33,8 @@ def strike(stage: Stage) -> None:
     troubles: list[Callable[[Stage, Pgbouncer], None]] = [pause, reconnect, kill_database, restart, crash]
     while not stage.over():
         for trouble in stage.rng.sample(troubles, len(troubles)):
+            if stage.over():
+                break
             stage.log(trouble.__name__)
             trouble(stage, pooler)
             stage.pause(stage.rng.uniform(0.5, 2.5))

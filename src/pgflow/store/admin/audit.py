@@ -8,7 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from psycopg import errors as pg
+
+from pgflow.errors import DatabaseUnavailableError
 from pgflow.store.statement import Statement, all_rows, load
+from pgflow.views import Check
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +21,22 @@ if TYPE_CHECKING:
     from pgflow.store.pool import Pool
     from pgflow.store.statement import Query
 
+SAYS: Final[dict[str, str]] = {
+    "I3": "leases on one job never overlap, and it is in one place or has ended",
+    "I4": "attempts are numbered without a gap, and failures and crashes spend what they may",
+    "I5": "only legal steps: what comes back has an entry, what has ended has none, the dead have letters",
+    "I6": "no lease outlives its time",
+    "I7": "replays are of what had ended, and lineage has no ring",
+    "I8": "what was refused was not stored",
+    "I9": "the stats equal a recount",
+    "I10": "no limit of a queue was exceeded",
+    "I12": "each job runs or has ended, and ends once",
+}
+REMEDIES: Final[dict[str, str]] = {
+    "I6": "start a worker: any worker takes back what another has lost",
+}
+REPORT_IT: Final = "see docs/how-to/audit.md, and please report it with `pgflow job ID --json`"
+
 NIL: Final = "00000000-0000-0000-0000-000000000000"
 SECONDS: Final = 60.0
 """How long one statement may take."""
@@ -24,11 +44,16 @@ SECONDS: Final = 60.0
 KEPT_SECONDS: Final = 86_400.0
 
 FIRST: Final = load("audit/first")
+WHOLE: Final = load("audit/whole")
 INVARIANTS: Final[dict[str, Query]] = {
     "I3": load("audit/leases"),
     "I4": load("audit/attempts"),
     "I5": load("audit/transitions"),
     "I6": load("audit/overdue"),
+    "I7": load("audit/lineage"),
+    "I8": load("audit/decisions"),
+    "I9": load("audit/stats"),
+    "I10": load("audit/limits"),
     "I12": load("audit/results"),
 }
 
@@ -59,6 +84,26 @@ DETAILS: Final[dict[str, dict[str, str]]] = {
         "unburied": "a dead job has no dead letter",
     },
     "I6": {"overdue": "a lease lapsed and nobody has taken it back"},
+    "I7": {
+        "ring": "a job descends from itself",
+        "root": "a job has not its ancestor's root",
+        "early": "a job was replayed before it had ended",
+        "letter": "a dead letter was replayed as a job that is not its replay",
+        "unmarked": "a dead letter does not name its replay",
+    },
+    "I8": {
+        "stored": "a job was refused and stored",
+        "count": "a refusal's count cannot be",
+    },
+    "I9": {
+        "missing": "attempts are not in the stats",
+        "surplus": "the stats count attempts that are not on record",
+        "histogram": "a histogram does not add up to its count",
+    },
+    "I10": {
+        "in flight": "a run began above its queue's limit of jobs in flight",
+        "rate": "a run began above its queue's limit of attempts a minute",
+    },
     "I12": {
         "never": "a job has not run and nothing will run it",
         "again": "a job ended twice",
@@ -94,17 +139,60 @@ class Scope:
 
 
 def audit(pool: Pool, scope: Scope | None = None) -> list[Violation]:
-    """Judge every invariant that the tables alone can tell. Raises `DatabaseUnavailableError`, also where it takes long."""
+    """Judge every invariant that the tables alone can tell.
+
+    Raises `DatabaseUnavailableError`, also where a statement takes longer than the scope allows.
+    """
     asked = scope or Scope()
     return pool.snapshot(lambda run: _audit(run, asked), seconds=asked.seconds)
 
 
+def checks(pool: Pool, scope: Scope | None = None) -> list[Check]:
+    """Audit, and give a finding for each invariant, as the doctor does. Raises `DatabaseUnavailableError`."""
+    found = audit(pool, scope)
+    return [_check(invariant, [v for v in found if v.invariant == invariant]) for invariant in INVARIANTS]
+
+
+def _check(invariant: str, found: list[Violation]) -> Check:
+    if not found:
+        return Check(invariant, ok=True, detail=SAYS[invariant])
+    told = "; ".join(_told(violation) for violation in found)
+    return Check(invariant, ok=False, detail=told, remedy=REMEDIES.get(invariant, REPORT_IT))
+
+
+def _told(found: Violation) -> str:
+    times = "once" if found.count == 1 else f"{found.count:,} times"
+    return f"{times}: {found.detail}" + (f", such as {found.sample}" if found.sample else "")
+
+
 def _audit(run: Run, scope: Scope) -> list[Violation]:
+    asked, found = "its scope", []
+    try:
+        params = _params(run, scope)
+        for asked in INVARIANTS:
+            found += _judge(run, asked, params)
+    except pg.QueryCanceled as error:
+        late = f"the audit of {asked} took longer than {scope.seconds:g} s"
+        msg = f"{late}: look at fewer jobs (--newest N), or give it more time (--seconds)"
+        raise DatabaseUnavailableError(msg) from error
+    return found
+
+
+def _params(run: Run, scope: Scope) -> dict[str, Any]:
     first = None
     if scope.newest is not None:
-        first = run(Statement(FIRST, {"newest": scope.newest}, lambda rows: rows[0][0]))
-    params = {"first": first or NIL, "reap": scope.reap_seconds, "kept": scope.kept_seconds}
-    return [found for invariant in INVARIANTS for found in _judge(run, invariant, params)]
+        first = run(Statement(FIRST, {"newest": scope.newest}, lambda rows: rows[0][0] if rows else None))
+    whole = first is None and run(Statement(WHOLE, {"kept": scope.kept_seconds}, lambda rows: bool(rows[0][0])))
+    queues = sorted({*scope.limits, *scope.rates})
+    return {
+        "first": first or NIL,
+        "whole": whole,
+        "reap": scope.reap_seconds,
+        "kept": scope.kept_seconds,
+        "queues": queues,
+        "flying": [scope.limits.get(queue) for queue in queues],
+        "rates": [scope.rates.get(queue) for queue in queues],
+    }
 
 
 def _judge(run: Run, invariant: str, params: Mapping[str, Any]) -> list[Violation]:

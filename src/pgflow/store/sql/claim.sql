@@ -1,6 +1,7 @@
 -- Take the head of one queue: pick in order, delete, lease, and read the jobs, in one statement.
 -- A job to be leased alone gets one of the lone leases while they last; the first is for a suspect, one at a time.
 -- By ctid: 2 us a job cheaper than by key, and safe, since a picked entry is locked and never updated.
+-- A lease begins by the clock, not by now(): the transaction may have waited for a lock while its jobs still ran.
 -- Only the last row carries its run_at: the mark from which a sick queue's next claim resumes.
 with picked as materialized (
   select r.ctid as place, r.rank, r.run_at, r.job_id, r.attempt, r.spent, r.suspect, r.alone
@@ -25,8 +26,8 @@ with picked as materialized (
   delete from pgflow.ready where ctid = any (array(select place from fit))
 ), leased as (
   insert into pgflow.leases (id, claimed_at, expires_at, suspect, alone, worker_id, queue, job_ids, attempts, spent)
-  select f.lease_id, now(), now() + %(seconds)s::double precision * interval '1 s', bool_or(f.suspect),
-    bool_or(f.alone), %(worker)s, %(queue)s, array_agg(f.job_id), array_agg(f.attempt), array_agg(f.spent)
+  select f.lease_id, clock_timestamp(), clock_timestamp() + %(seconds)s::double precision * interval '1 s',
+    bool_or(f.suspect), bool_or(f.alone), %(worker)s, %(queue)s, array_agg(f.job_id), array_agg(f.attempt), array_agg(f.spent)
   from fit as f group by f.lease_id
 ), last as materialized (
   select f.job_id from fit as f order by f.rank desc, f.run_at desc, f.job_id desc limit 1

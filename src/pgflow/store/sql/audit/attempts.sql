@@ -4,13 +4,13 @@ with runs as (
   select a.job_id, a.attempt, a.outcome, coalesce(a.spent, 0) as spent, a.error_code,
     coalesce(a.error_code = 'LEASE_EXPIRED' and a.error_message like 'worker %% stopped answering', false) as crashed,
     coalesce(a.error_message like 'its %% outcome could not be stored: %%', false) as replaced,
-    row_number() over job as nth, lag(a.outcome) over job as outcome_before,
+    row_number() over job as nth, lead(a.attempt) over job is null as last, lag(a.outcome) over job as outcome_before,
     coalesce(lag(a.spent) over job, 0) as spent_before
   from pgflow.attempts as a where a.job_id >= %(first)s::uuid
   window job as (partition by a.job_id order by a.attempt)
 ), jobs as materialized (
   select r.job_id, count(*) as runs, max(r.attempt) as number, bool_or(r.nth <> r.attempt) as gap,
-    (array_agg(r.spent order by r.attempt desc))[1] as spent,
+    max(r.spent) filter (where r.last) as spent,
     bool_or(case
       when r.outcome = 'released' and r.outcome_before = 'dead' then false
       when r.outcome in ('succeeded', 'snoozed', 'released', 'expired') then r.spent <> r.spent_before
@@ -21,8 +21,8 @@ with runs as (
     max(r.spent) as spent_most,
     count(*) filter (where r.outcome in ('failed', 'dead') and not r.replaced and r.error_code is distinct from 'UNKNOWN_TASK'
       or r.outcome = 'lost' and r.spent > r.spent_before) as failures,
-    (array_agg(r.outcome order by r.attempt desc))[1] as outcome,
-    (array_agg(r.crashed order by r.attempt desc))[1] as crashed
+    max(r.outcome) filter (where r.last) as outcome,
+    coalesce(bool_or(r.crashed) filter (where r.last), false) as crashed
   from runs as r group by r.job_id
 ), crashes as (
   select r.job_id, r.attempt from runs as r where r.crashed and r.outcome in ('lost', 'dead') and r.spent > r.spent_before
@@ -51,6 +51,7 @@ with runs as (
   from entries as e left join jobs as j on j.job_id = e.job_id
 ), limited as materialized (
   select h.*, j.max_attempts from jobs as h join pgflow.jobs as j on j.id = h.job_id
+  where h.failures > 0 or h.retries > 0 or h.spent_most > 0
 )
 select 'gap', count(*), min(job_id::text) from jobs where gap
 union all

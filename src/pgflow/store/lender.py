@@ -1,0 +1,158 @@
+"""Lends connections to one database: opens them as it was told to, and says why none can be had."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, Literal
+
+import psycopg
+
+from pgflow.errors import DatabaseUnavailableError
+from pgflow.store.connections import AllBusyError, Connections, NotOpenedError
+from pgflow.store.faults import Fault, UnansweredError, fault_of, unreachable
+from pgflow.store.wire import Greeting, bounds, connect, shown_dsn, with_wire_limits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pgflow.store.wire import Wire
+
+logger = logging.getLogger("pgflow")
+
+Prepares = Literal["auto", "on", "off"]
+
+PATIENT_SECONDS: Final = 3_600.0
+"""For what may rightly take long: a migration, a bucket, an audit."""
+
+
+class Lender:
+    """At most `size` connections at once, opened when first needed and anew in a forked child."""
+
+    def __init__(
+        self, dsn: str, size: int, acquire_seconds: float, answer_seconds: float | None, prepare: Prepares
+    ) -> None:
+        self._dsn = dsn
+        self._conninfo = with_wire_limits(dsn)
+        self._size = size
+        self._acquire_seconds = acquire_seconds
+        self._answer_seconds = answer_seconds
+        self.bounds = bounds(answer_seconds)
+        self._prepare = prepare
+        self._lock = threading.Lock()
+        self._pid = 0
+        self._connections: Connections | None = None
+        self._offset: float | None = None
+        self._busy: set[Wire] = set()
+        self._is_direct = True
+
+    @contextmanager
+    def borrowed(self) -> Iterator[Wire]:
+        """Lend a connection for a block. Raises `DatabaseUnavailableError` where none can be had."""
+        connections = self._opened()
+        conn = self._taken(connections)
+        try:
+            self._busy.add(conn)
+            yield conn
+        except psycopg.Error as error:
+            conn.is_spent = fault_of(error) in (Fault.AWAY, Fault.TURNED)
+            if conn.unanswered:
+                # what else was raised behind it, on a connection that was closed, hides why
+                msg = f"no answer within {self._answer_seconds:g} s (PGFLOW_DB_ANSWER_TIMEOUT_SECS)"
+                raise UnansweredError(msg) from error
+            raise
+        finally:
+            self._busy.discard(conn)
+            connections.give(conn)
+
+    @contextmanager
+    def patient(self) -> Iterator[Wire]:
+        """Open a connection for what may rightly take long, an hour at most for each statement; and close it."""
+        try:
+            conn, _ = connect(Greeting(self._conninfo, PATIENT_SECONDS, {}, prepares=False))
+        except psycopg.Error as error:
+            raise DatabaseUnavailableError(unreachable(error, shown_dsn(self._dsn))) from error
+        with conn:
+            yield conn
+
+    def offset(self) -> float:
+        """Seconds the database's clock is ahead of this machine's, as the last connection found."""
+        if self._offset is None:
+            with self.borrowed():
+                pass
+        return self._offset or 0.0
+
+    def drop_idle(self) -> None:
+        """Close those that nobody uses."""
+        self._opened().drop_idle()
+
+    def abort(self) -> None:
+        """Free the threads that wait for the database, by shutting their sockets down; then close."""
+        for conn in list(self._busy):
+            with (
+                contextlib.suppress(psycopg.Error, OSError),
+                socket.fromfd(conn.fileno(), socket.AF_INET, socket.SOCK_STREAM) as wire,
+            ):
+                wire.shutdown(socket.SHUT_RDWR)
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections; the next loan opens them again."""
+        with self._lock:
+            connections, self._connections = self._connections, None
+        if connections is not None and self._pid == os.getpid():
+            connections.close()
+
+    def goes_on_unprepared(self, error: psycopg.Error) -> bool:
+        """Prepare nothing any more, since it does not last; False where that is not wished."""
+        if self._prepare != "auto":
+            # in other hands it may just have been found out
+            return self._prepare == "off"
+        self._prepare = "off"
+        logger.warning(
+            "a pooler hands sessions on, and prepared statements do not last (%s): going on without them; "
+            "set PGFLOW_DB_PREPARE=off to say so",
+            " ".join(str(error).split()),
+        )
+        self._opened().renew()
+        return True
+
+    def _taken(self, connections: Connections) -> Wire:
+        try:
+            return connections.take(self._acquire_seconds)
+        except AllBusyError:
+            busy = f"all {self._size} connections of the store were busy for {self._acquire_seconds:g} s"
+            msg = f"{busy}: raise PGFLOW_DB_MAX_CONNECTIONS"
+        except NotOpenedError:
+            msg = (
+                f"cannot reach the database at {shown_dsn(self._dsn)}: no connection within {self._acquire_seconds:g} s"
+            )
+        except psycopg.Error as error:
+            raise DatabaseUnavailableError(unreachable(error, shown_dsn(self._dsn))) from error
+        raise DatabaseUnavailableError(msg)
+
+    def _opened(self) -> Connections:
+        with self._lock:
+            if self._connections is None or self._pid != os.getpid():
+                self._pid = os.getpid()
+                self._busy = set()
+                self._connections = Connections(self._connect, self._size)
+            return self._connections
+
+    def _connect(self) -> Wire:
+        prepares = {"auto": None, "on": True, "off": False}[self._prepare]
+        conn, self._offset = connect(Greeting(self._conninfo, self._answer_seconds, self.bounds, prepares))
+        # behind a pooler what another session listens for may come here, and would be kept
+        conn.add_notify_handler(lambda _: None)
+        if self._is_direct and not conn.is_direct:
+            self._is_direct = False
+            logger.info(
+                "a pooler stands before the database at %s: %s",
+                shown_dsn(self._dsn),
+                "statements are prepared as PGFLOW_DB_PREPARE=on says" if prepares else "nothing is prepared",
+            )
+        return conn
