@@ -42,6 +42,7 @@ STALL_SECONDS: Final = 5.0
 CASE_SECONDS: Final = 60.0
 REAP_SECONDS: Final = 0.1
 TRIES: Final = 3
+TOLD_EACH: Final = 100
 NOT_REACHED: Final = "the edge was not reached"
 RECORDED_AT_ONCE: Final = 6
 BY_NAME: Final = {act.name: act for act in ALL}
@@ -240,6 +241,8 @@ def tell(results: Iterable[Result]) -> int:
     for result in results:
         seconds[result.case.fault] += result.seconds
         count[result.case.fault] += 1
+        if count.total() % TOLD_EACH == 0:
+            say(f"{count.total()} cases so far")
         if result.problem:
             broken += 1
             say(f"BROKEN {result.case}\n  " + result.problem.replace("\n", "\n  "))

@@ -135,7 +135,7 @@ def listening(url: str, ledger: Path) -> None:
 
 def templates(url: str, ledger: Path) -> None:
     """Make a template of a schema that nobody had, a clone of it, and drop both."""
-    own = migrate.Migration(1, "own", "select 1", f"scene{os.getpid()}")
+    own = migrate.Migration(1, "own", f"select {os.getpid()}", "scene")
     scene = Scene(url, ledger)
     with closing(scene), scene.step():
         name = databases.template(url, [own])

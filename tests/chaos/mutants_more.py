@@ -83,7 +83,11 @@ MORE: Final = (
     Mutant(
         "bulk-replay-twice",
         "a bulk replay takes dead letters that were replayed or discarded",
-        (Edit("src/pgflow/store/admin/act.py", "for job in new_jobs], once=True)", "for job in new_jobs], once=False)"),),
+        (
+            Edit(
+                "src/pgflow/store/admin/act.py", "for job in new_jobs], once=True)", "for job in new_jobs], once=False)"
+            ),
+        ),
         (ACTS + "test_many_dead_letters_are_replayed_once_each",),
     ),
     Mutant(
@@ -97,8 +101,11 @@ MORE: Final = (
         "a lease ends by the worker's clock, and one an hour slow loses its jobs at once",
         (
             Edit("src/pgflow/store/jobs.py", "import json\nimport uuid\n", "import json\nimport time\nimport uuid\n"),
-            Edit("src/pgflow/store/jobs.py", '"suspects": suspects, "rank"',
-                 '"clock": time.time(), "suspects": suspects, "rank"'),
+            Edit(
+                "src/pgflow/store/jobs.py",
+                '"suspects": suspects, "rank"',
+                '"clock": time.time(), "suspects": suspects, "rank"',
+            ),
             Edit(SQL + "claim.sql", LEASED, LEASED.replace("clock_timestamp() + %", "to_timestamp(%(clock)s) + %")),
         ),
         (HERE + "test_leases_and_delays_go_by_the_databases_clock",),

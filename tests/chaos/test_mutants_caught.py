@@ -171,7 +171,8 @@ def test_a_flush_waits_for_a_lease_before_it_writes_anything(pool: Pool, db: Db,
         # under the deadlock timeout: who writes here first has to be who has the lease
         reaper.execute("set local lock_timeout = '300ms'")
         reaper.execute(
-            "insert into pgflow.attempts (job_id, attempt, outcome, finished_at) values (%s, 1, 'lost', now())", [job_id]
+            "insert into pgflow.attempts (job_id, attempt, outcome, finished_at) values (%s, 1, 'lost', now())",
+            [job_id],
         )
         reaper.execute("delete from pgflow.leases")
         reaper.commit()

@@ -22,8 +22,6 @@ from pgflow.store.admin import act
 from pgflow.store.admin.audit import DETAILS, Scope, Violation, audit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from pgflow.store.pool import Pool
 
 Db = psycopg.Connection[Any]
@@ -32,12 +30,17 @@ HERE = Path(__file__).parent
 DOCS = HERE.parents[1] / "docs"
 
 
-def harms() -> Iterator[Any]:
+def read_harms() -> list[Any]:
     """The harms of harms.sql: an invariant, a way to break it, and the statements that do."""
+    found = []
     for part in (HERE / "harms.sql").read_text("utf-8").split("\n\n")[1:]:
         head, _, statements = part.partition("\n")
         invariant, kind = head.removeprefix("-- ").split(": ")
-        yield pytest.param(invariant, kind, statements, id=f"{invariant} {kind}")
+        found.append(pytest.param(invariant, kind, statements, id=f"{invariant} {kind}"))
+    return found
+
+
+HARMS = read_harms()
 
 
 def kinds(found: list[Violation]) -> set[tuple[str, str]]:
@@ -46,7 +49,7 @@ def kinds(found: list[Violation]) -> set[tuple[str, str]]:
     return {(v.invariant, names[v.invariant, v.detail]) for v in found}
 
 
-@pytest.mark.parametrize(("invariant", "kind", "harm"), harms())
+@pytest.mark.parametrize(("invariant", "kind", "harm"), HARMS)
 def test_every_harm_breaks_its_invariant_and_no_other(pool: Pool, db: Db, invariant: str, kind: str, harm: str) -> None:
     ids = busy.shown(pool, db)
     assert audit(pool) == []
@@ -59,7 +62,7 @@ def test_every_harm_breaks_its_invariant_and_no_other(pool: Pool, db: Db, invari
 
 def test_every_way_to_break_one_is_tried_and_told_on_its_page() -> None:
     elsewhere = {("I6", "overdue"), ("I10", "in flight"), ("I10", "rate")}
-    tried = {(invariant, kind) for invariant, kind, _ in (harm.values for harm in harms())} | elsewhere
+    tried = {(invariant, kind) for invariant, kind, _ in (harm.values for harm in HARMS)} | elsewhere
     assert tried == {(invariant, kind) for invariant, of in DETAILS.items() for kind in of}
     page = " ".join((DOCS / "how-to" / "audit.md").read_text("utf-8").split())
     assert [words for of in DETAILS.values() for words in of.values() if words not in page] == []
@@ -73,7 +76,7 @@ def test_a_busy_life_is_clean_all_along(pool: Pool, db: Db) -> None:
         "queued", "running", "retrying", "succeeded", "dead", "cancelled", "expired",
     }, states  # fmt: skip
     assert audit(pool, Scope(newest=10)) == []
-    life.put("waits for long", delay=900)
+    life.put("waits-for-long", delay=900)
     assert audit(pool) == []
 
 

@@ -97,7 +97,7 @@ def doctor(
             "--seconds",
             metavar="S",
             min=0.1,
-            help="With --audit: how long each of its ten steps may take.",
+            help="With --audit: how long each of its steps may take.",
             rich_help_panel=shared.FILTERS,
         ),
     ] = 60.0,

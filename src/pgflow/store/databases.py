@@ -46,6 +46,9 @@ def template(server: str, plugins: Sequence[Migration] = ()) -> str:
             try:
                 _migrate(half_made, plugins)
                 execute(conn, "databases/rename", _write("alter database {} rename to {}", _name_in(half_made), name))
+            except pg.DuplicateDatabase:
+                # by a run on another database of this server: an advisory lock is one database's own
+                drop(server, half_made)
             except BaseException:
                 drop(server, half_made)
                 raise
