@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from chaos.stage import Stage
 
 EVERY_SECONDS = 5.0
-PAGES = ("/health", "/metrics", "/api/v1/stats", "/api/v1/jobs")
+PAGES = ("/health", "/metrics", "/jobs", "/dlq", "/queues", "/workers")
 
 
 class Soak:

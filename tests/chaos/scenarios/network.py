@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from chaos.link import Link
     from chaos.stage import Stage
 
-LISTENING_SECONDS = 5.0
+# by a backoff of 5 s at most, and a proof by ring and echo
+LISTENING_SECONDS = 20.0
 # a poll each 0.2 s, and what a busy machine adds
 PROMPT_SECONDS = 1.5
 ANSWER_SECONDS = 3.0
@@ -68,7 +69,9 @@ def silence(stage: Stage) -> None:
         to_server = both or dice.random() < 0.5
         fault = Silence(late=dice.random() < 0.5, to_server=to_server, to_client=both or not to_server)
         seconds = dice.uniform(5, 20)
-        stage.log(f"{proxy.count()} connections are silent for {seconds:.1f} s: {fault}")
+        ways = "both ways" if both else "for questions" if to_server else "for answers"
+        fate = "late" if fault.late else "lost"
+        stage.log(f"{proxy.count()} connections are silent {ways} for {seconds:.1f} s, what is sent is {fate}")
         proxy.strike(fault)
         stage.pause(seconds)
         proxy.heal()
