@@ -92,7 +92,13 @@ ENQUEUES: Final = (
     Mutant(
         "bell-left-out",
         "an enqueue rings for no worker, be it asleep or not",
-        (Edit(SQL + "enqueue.sql", "and (w.busy_until is null or", "and (false or"),),
+        (
+            Edit(
+                SQL + "enqueue.sql",
+                "and (w.busy_until is null or w.busy_until < c.now + interval '1 s'))",
+                "and false)",
+            ),
+        ),
         (RULES + "test_an_enqueue_rings_once_a_queue_and_not_where_every_worker_has_promised_to_poll",),
     ),
     Mutant(
