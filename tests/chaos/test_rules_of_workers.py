@@ -49,7 +49,7 @@ async def test_a_claim_whose_answer_is_lost_is_taken_up_and_nothing_is_called_lo
         answer = run(statement)
         if statement.query is sql.CLAIM and answer.jobs and not lost:
             lost.extend(job.job_id for job in answer.jobs)
-            raise DatabaseUnavailableError("the line broke behind the commit")
+            raise DatabaseUnavailableError("the line broke behind the commit", in_doubt=True)
         return answer
 
     monkeypatch.setattr(app.db, "run", lose_one)
