@@ -12,12 +12,13 @@ MOST_SECONDS: Final = 5.0
 class Backoff:
     """Doubles from 0.1 s to 5 s, each a random half to whole of that, so that a fleet does not come back at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: float = FIRST_SECONDS, most: float = MOST_SECONDS) -> None:
         self.tries = 0
+        self._first, self._most = first, most
 
     def seconds(self) -> float:
         """Count a failed try; gives the seconds to wait before the next."""
-        bound = min(MOST_SECONDS, FIRST_SECONDS * 2.0 ** min(self.tries, 10))
+        bound = min(self._most, self._first * 2.0 ** min(self.tries, 10))
         self.tries += 1
         return bound * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, keeps no secret
 

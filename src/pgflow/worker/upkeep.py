@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -31,7 +30,8 @@ logger = logging.getLogger("pgflow.worker")
 
 PROMOTED_AT_ONCE: Final = 1_000
 SHORTEST_SECONDS: Final = 0.002
-DEAF_SECONDS: Final = 60.0
+DEAF_FIRST_SECONDS: Final = 2.0
+DEAF_MOST_SECONDS: Final = 60.0
 STEADY_SECONDS: Final = 60.0
 """A doorbell's connection that stood for longer is no part of a burst."""
 
@@ -71,7 +71,7 @@ class Upkeep:
         self._claimer = claimer
         self._crew = crew
         self._ear = Backoff()
-        self._is_deaf = False
+        self._deafness = Backoff(DEAF_FIRST_SECONDS, DEAF_MOST_SECONDS)
         self._poll_seconds = options.poll_seconds
         # of the store's four connections upkeep takes two at most: what is stuck here must not stop the work
         self._quick, self._slow = anyio.Lock(), anyio.Lock()
@@ -117,7 +117,7 @@ class Upkeep:
         async with Listener(self._pool.dsn) as listener:
             if not listener.hears:
                 return self._deaf()
-            self._is_deaf = False
+            self._deafness.reset()
             self._claimer.woken(None)
             async for queue in listener:
                 self._claimer.woken(queue)
@@ -128,11 +128,11 @@ class Upkeep:
         return self._ear.seconds()
 
     def _deaf(self) -> float:
-        if not self._is_deaf:
-            self._is_deaf = True
+        # a silence of the network is heard as deafness too, so the first tries come soon
+        if not self._deafness.tries:
             logger.warning(
                 "no doorbell: a notification did not come back, as behind a pooler that hands sessions on; "
                 "polling each %g s",
                 self._poll_seconds,
             )
-        return DEAF_SECONDS * random.uniform(0.75, 1.25)  # noqa: S311 - spreads load, keeps no secret
+        return self._deafness.seconds()

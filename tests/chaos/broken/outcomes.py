@@ -40,10 +40,16 @@ OUTCOMES: Final = (
         "retry-keeps-its-number",
         "what comes back has the number of the run before it, whose fence is written",
         (
-            Edit(SQL + "finish.sql", "select next_run_at, job_id, queue, rank, attempt + 1,",
-                 "select next_run_at, job_id, queue, rank, attempt,"),
-            Edit(SQL + "finish.sql", "select queue, rank, next_run_at, job_id, attempt + 1,",
-                 "select queue, rank, next_run_at, job_id, attempt,"),
+            Edit(
+                SQL + "finish.sql",
+                "select next_run_at, job_id, queue, rank, attempt + 1,",
+                "select next_run_at, job_id, queue, rank, attempt,",
+            ),
+            Edit(
+                SQL + "finish.sql",
+                "select queue, rank, next_run_at, job_id, attempt + 1,",
+                "select queue, rank, next_run_at, job_id, attempt,",
+            ),
         ),
         (RULES + "test_attempt_numbers_rise_with_every_hand_over_and_only_failures_spend",),
     ),
