@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 MEMORY_BYTES = 4_000_000_000
 EVERY_SECONDS = 1.2
-LAST_SECONDS = 50.0
+LAST_SECONDS = 100.0
+# what blocks the event loop for so long is ended with its worker
+BLOCKED_SECONDS = "5"
 
 LEFT = """
 select count(*) from pgflow.job_state where queue = 'poison' and state not in ('succeeded', 'dead', 'cancelled')
@@ -34,7 +36,8 @@ where j.queue = 'poison'
 
 def setup(stage: Stage) -> None:
     stage.workers = 0
-    stage.fleet.start(3, env={"CHAOS_MEMORY_BYTES": str(MEMORY_BYTES)}, argv=("-A", "chaos.poisons:app"))
+    wishes = {"CHAOS_MEMORY_BYTES": str(MEMORY_BYTES), "PGFLOW_BLOCKED_LOOP_SECONDS": BLOCKED_SECONDS}
+    stage.fleet.start(3, env=wishes, argv=("-A", "chaos.poisons:app"))
 
 
 def strike(stage: Stage) -> None:
