@@ -200,4 +200,7 @@ FATES: dict[str, Fate] = {
     "says_nothing": DIES_OF_IT,
     "goes_too_deep": DIES_OF_IT,
 }
+DEADLY = frozenset({"exits", "segfaults", "never_lets_go", "hogs", "blocks_the_loop"})
+"""What takes its worker down, or its leases, and all that runs beside it."""
+
 MONSTERS = ("object", "nan", "ring", "nul", "surrogate")
