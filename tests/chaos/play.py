@@ -34,7 +34,7 @@ WARM_SECONDS = 2.0
 FIRST_JOBS_SECONDS = 60.0
 WINDOW_JOBS = 60
 LEAVE_SECONDS = 60.0
-FAULTS_END_SECONDS = 180.0
+OVERTIME_SECONDS = 150.0
 ORDERS = "create table orders (token text primary key, job_id uuid not null)"
 
 
@@ -188,10 +188,10 @@ class _Run:
         stage.give(self.plan.strike)
         thread = threading.Thread(target=strike, name="strike", daemon=True)
         thread.start()
-        thread.join(self.plan.strike + FAULTS_END_SECONDS)
+        thread.join(self.plan.strike + OVERTIME_SECONDS)
         self.result.strike_seconds = time.monotonic() - began
         if thread.is_alive():
-            msg = f"the faults of {self.scenario.name} have not ended {FAULTS_END_SECONDS:g} s after their time"
+            msg = f"the faults of {self.scenario.name} have not ended {OVERTIME_SECONDS:g} s after their time"
             raise TimeoutError(msg)
         if errors:
             raise errors[0]

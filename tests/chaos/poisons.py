@@ -127,6 +127,13 @@ async def blocks_the_loop(job: Context) -> None:
         time.sleep(6)  # noqa: ASYNC251 - it is what must not be done
 
 
+@app.task(**TWICE, timeout=1)
+async def never_lets_go(job: Context) -> None:
+    with noted(job):
+        while True:
+            pass
+
+
 @app.task(**TWICE, keep_result=True)
 async def returns_a_monster(job: Context, kind: str) -> Any:
     ring: list[Any] = []
@@ -176,6 +183,7 @@ HELD_ON = Fate("", ())
 FATES: dict[str, Fate] = {
     "hogs": HELD_ON,
     "blocks_the_loop": HELD_ON,
+    "never_lets_go": Fate(CRASHED, ("LEASE_EXPIRED",)),
     "exits": Fate(CRASHED, ("LEASE_EXPIRED",)),
     "segfaults": Fate(CRASHED, ("LEASE_EXPIRED",)),
     "segfaults_elsewhere": Fate(CODES, ("PANIC",)),
@@ -192,4 +200,7 @@ FATES: dict[str, Fate] = {
     "says_nothing": DIES_OF_IT,
     "goes_too_deep": DIES_OF_IT,
 }
+DEADLY = frozenset({"exits", "segfaults", "never_lets_go", "hogs", "blocks_the_loop"})
+"""What takes its worker down, or its leases, and all that runs beside it."""
+
 MONSTERS = ("object", "nan", "ring", "nul", "surrogate")

@@ -1,5 +1,6 @@
 """Plays scenarios of chaos on real processes; replayable by their seed.
 
+python -m chaos.run                    the hour: 50,000 jobs, all scenarios, the seeds 1, 2 and 3
 python -m chaos.run --seed 7 --jobs 50000 --minutes 60
 python -m chaos.run --seed 7 --jobs 400 --minutes 1 --only kill-workers
 """
@@ -29,16 +30,17 @@ def main() -> int:
         sys.stdout.writelines(f"{s.name:<22} {s.says}\n" for s in scenarios)
         return 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    seeds = [int(seed) for seed in given.seeds.split(",")] if given.seeds else [given.seed]
+    seeds = [given.seed] if given.seed is not None else [int(seed) for seed in given.seeds.split(",")]
     directory = Path(given.directory or tempfile.mkdtemp(prefix="pgflow-chaos-"))
-    each = 60.0 * given.minutes / len(scenarios)
+    runs = len(scenarios) * len(seeds)
+    each = 60.0 * given.minutes / runs
     results = []
     for seed in seeds:
         sys.stdout.write(f"seed {seed}: {len(scenarios)} scenarios of {each:.0f} s, files in {directory}\n")
         for scenario in scenarios:
             place = directory / f"{seed}" / scenario.name
             place.mkdir(parents=True)
-            result = play(scenario, seed=seed, jobs=given.jobs // len(scenarios), seconds=each, directory=place)
+            result = play(scenario, seed=seed, jobs=given.jobs // runs, seconds=each, directory=place)
             results.append(result)
             sys.stdout.write(f"{result.line()}\n")
             sys.stdout.flush()
@@ -52,10 +54,10 @@ def main() -> int:
 
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--seeds", help="several seeds, comma separated: each plays all scenarios in its own minutes")
-    parser.add_argument("--jobs", type=int, default=50_000, help="jobs to offer, shared by the scenarios")
-    parser.add_argument("--minutes", type=float, default=60.0, help="time for all scenarios together")
+    parser.add_argument("--seed", type=int, help="one seed alone")
+    parser.add_argument("--seeds", default="1,2,3", help="several, comma separated, each of which plays all scenarios")
+    parser.add_argument("--jobs", type=int, default=50_000, help="jobs to offer, shared by all scenarios and seeds")
+    parser.add_argument("--minutes", type=float, default=60.0, help="time for all scenarios and seeds together")
     parser.add_argument("--only", action="append", help="a scenario's name; may be given again")
     parser.add_argument("--list", action="store_true", help="list the scenarios and end")
     parser.add_argument("--directory", help="where ledgers, logs and the report go; else a new temporary one")
