@@ -93,8 +93,14 @@ CLAIMS: Final = (
     Mutant(
         "claims-in-doubt-forgotten",
         "jobs of a claim whose answer was lost stay leased and unstarted until the lease ends",
-        (Edit(WORKER + "claimer.py", "            self._in_doubt = [lease, *lone]\n", ""),),
+        (Edit(WORKER + "claimer.py", "self._in_doubt = [lease, *lone]", "self._in_doubt = []"),),
         (ROUND + "test_a_claim_whose_answer_is_lost_is_taken_up_and_nothing_is_called_lost[asyncio]",),
+    ),
+    Mutant(
+        "claims-in-doubt-not-voided",
+        "a claim that arrives late leases jobs to a worker that has looked for them already",
+        (Edit(SQL + "void.sql", "as v (id) order by v.id", "as v (id) where false order by v.id"),),
+        ("tests/store/test_answers.py::test_a_claim_that_arrives_after_its_lease_was_voided_takes_nothing",),
     ),
     Mutant(
         "recover-takes-the-ended",
