@@ -18,12 +18,20 @@ app = App("fork")
 def task(n: int) -> None: ...
 
 
+def session() -> int:
+    with app.pool.connection() as conn:
+        return conn.info.backend_pid
+
+
 task.enqueue(1)
+of_parent = session()
 child = os.fork()
 if child == 0:
+    assert session() != of_parent, "the child speaks on its parent's connection"
     task.enqueue(2)
     raise SystemExit
 assert os.waitpid(child, 0)[1] == 0
+assert session() == of_parent, "the child has closed its parent's connection"
 assert task.enqueue(3).refresh().state == "queued"
 app.close()
 """
