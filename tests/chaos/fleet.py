@@ -82,7 +82,9 @@ class Fleet:
             first = len(self._places)
             for number in range(first, first + count):
                 loop = backend or BACKENDS[number % len(BACKENDS)]
-                command = [sys.executable, "-m", "pgflow", "worker", "-A", "chaos.tasks:app", "--backend", loop, *argv]
+                # under this process: where that is killed, they end too
+                how = ("--backend", loop, "--under", str(os.getpid()))
+                command = [sys.executable, "-m", "pgflow", "worker", "-A", "chaos.tasks:app", *how, *argv]
                 given = {**os.environ, "PYTHONPATH": python_path(), **self._environment(), **(env or {})}
                 given[MARK] = str(self.directory)
                 self._places.append(Place(command, given, self.directory / f"worker-{number}.log"))

@@ -2,7 +2,8 @@
 
     python -m chaos.load --rate 40 --seed 7
 
-It stops on SIGTERM. What an error has kept it from offering is not made up for: the rate stays what it is.
+It stops on SIGTERM, and where the process that started it ends. What an error has kept it from offering is not made up
+for: the rate stays what it is.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, required=True, help="jobs a second")
     parser.add_argument("--seed", type=int, required=True)
     given = parser.parse_args()
-    stopped = threading.Event()
+    stopped, parent = threading.Event(), os.getppid()
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
     mix = json.loads(os.environ.get("CHAOS_MIX", "null")) or tasks.MIX
     threads = [
@@ -45,6 +46,8 @@ def main() -> None:
         while thread.is_alive():
             # not for ever at once: a signal that another thread was given is handled when this one wakes
             thread.join(JOIN_SECONDS)
+            if os.getppid() != parent:
+                stopped.set()
     tasks.app.close()
 
 

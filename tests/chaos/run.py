@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import signal
 import sys
 import tempfile
@@ -31,7 +32,10 @@ def main() -> int:
         return 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     seeds = [given.seed] if given.seed is not None else [int(seed) for seed in given.seeds.split(",")]
-    directory = Path(given.directory or tempfile.mkdtemp(prefix="pgflow-chaos-"))
+    directory = Path(given.directory or tempfile.mkdtemp(prefix="pgflow-chaos-")).resolve()
+    if any((directory / f"{seed}").exists() for seed in seeds):
+        sys.stderr.write(f"{directory} holds an earlier run of this seed: name another --directory\n")
+        return 2
     runs = len(scenarios) * len(seeds)
     each = 60.0 * given.minutes / runs
     results = []
@@ -42,6 +46,8 @@ def main() -> int:
             place.mkdir(parents=True)
             result = play(scenario, seed=seed, jobs=given.jobs // runs, seconds=each, directory=place)
             results.append(result)
+            if result.is_fine:
+                drop_servers(place)
             sys.stdout.write(f"{result.line()}\n")
             sys.stdout.flush()
             (directory / "report.json").write_text(
@@ -50,6 +56,13 @@ def main() -> int:
     broken = sum(not result.is_fine for result in results)
     sys.stdout.write(f"{len(results)} runs, {broken} broken; report in {directory / 'report.json'}\n")
     return int(bool(broken))
+
+
+def drop_servers(place: Path) -> None:
+    """Remove the data of servers, a hundred megabytes each; ledgers and logs stay."""
+    for path in place.iterdir():
+        if path.is_dir() and path.name != "ledger":
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _arguments() -> argparse.ArgumentParser:

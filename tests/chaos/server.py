@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import socket
@@ -34,6 +35,7 @@ START_SECONDS = 60
 STOP_SECONDS = 30
 # below the ports that Linux gives to those who connect: one of these could connect to itself while the server is down
 PORTS = (15_000, 32_000)
+WATCH = 'while kill -0 "$1" && kill -0 "$2"; do sleep 1; done; kill -0 "$1" || kill -QUIT "$2"'
 
 
 class Server:
@@ -47,9 +49,10 @@ class Server:
         self.port = free_port()
         self.starts = 0
         directory.mkdir(parents=True, exist_ok=True)
-        self.identity, place = privileges.choose(Home(directory).path, self.binaries)
+        self.identity, place = privileges.choose(Home(directory.resolve()).path, self.binaries)
         self.home = Home(place)
         self.process: subprocess.Popen[bytes] | None = None
+        self._watch: subprocess.Popen[bytes] | None = None
 
     @property
     def data(self) -> Path:
@@ -97,6 +100,7 @@ class Server:
         while servers_in(self.data, None) and time.monotonic() < end:
             time.sleep(0.02)
         self.process = None
+        self._unwatch()
 
     def restart(self, mode: Mode = "fast", *, down_seconds: float = 0.0) -> None:
         """Stop it, leave it down for a while, and start it."""
@@ -123,11 +127,27 @@ class Server:
         address = f"{self.url}?connect_timeout=2".encode()
         while self.process.poll() is None:
             if pq.PGconn.ping(address) == pq.Ping.OK:
+                self._watch_over(self.process.pid)
                 return True
             if time.monotonic() > end:
                 return False
             time.sleep(0.02)
         return False
+
+    def _watch_over(self, pid: int) -> None:
+        # where the chaos itself is killed, its servers end all the same
+        self._unwatch()
+        self._watch = subprocess.Popen(
+            ["/bin/sh", "-c", WATCH, "watch", str(os.getpid()), str(pid)],
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def _unwatch(self) -> None:
+        if self._watch is not None:
+            self._watch.kill()
+            self._watch.wait()
+            self._watch = None
 
 
 def free_port() -> int:

@@ -92,7 +92,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--directory", help="where logs and samples go; else a new temporary one")
     given = parser.parse_args()
-    directory = Path(given.directory or tempfile.mkdtemp(prefix="pgflow-soak-"))
+    directory = Path(given.directory or tempfile.mkdtemp(prefix="pgflow-soak-")).resolve()
     directory.mkdir(parents=True, exist_ok=True)
     soak = Soak(60.0 * given.settle_minutes)
     says = "Nothing grows under a steady load."

@@ -25,6 +25,7 @@ from chaos.scenario import Scenario, find_all
 from chaos.scenarios.worker_clocks import CLOCKS
 from chaos.server import Server
 from pgflow import JobRejected
+from pgflow.store.embedded.processes import is_alive
 from pgflow.store.migrate import migrate
 
 if TYPE_CHECKING:
@@ -94,6 +95,21 @@ def test_the_keeper_starts_a_killed_worker_again_and_orphans_are_seen(
         orphan.wait()
     assert (fleet.kills, fleet.starts) == (1, 2)
     assert fleet.orphans() == []
+
+
+@linux
+def test_a_server_ends_where_the_chaos_itself_is_killed(tmp_path: Path) -> None:
+    program = (
+        "import sys, time; from pathlib import Path; from chaos.server import Server; server = Server(Path('server'));"
+        " server.create(); server.start(); print(server.process.pid, flush=True); time.sleep(60)"
+    )
+    env = {**os.environ, "PYTHONPATH": python_path()}
+    with subprocess.Popen([sys.executable, "-c", program], env=env, cwd=tmp_path, stdout=subprocess.PIPE) as chaos:
+        assert chaos.stdout is not None
+        postmaster = int(chaos.stdout.readline())
+        assert is_alive(postmaster)
+        chaos.kill()
+    wait_until(lambda: not is_alive(postmaster))
 
 
 def test_a_wrong_clock_is_wrong_for_programs_and_right_for_the_ledger(tmp_path: Path) -> None:
