@@ -72,6 +72,8 @@ def fault_of(error: psycopg.Error) -> Fault:
         return Fault.AWAY if lost else Fault.REFUSED
     if state == "0A000" and "cached plan" in str(error):
         return Fault.PASSING  # a migration changed what a prepared statement gives; psycopg prepares it anew
+    if state == "23514" and error.diag.constraint_name is None:
+        return Fault.PASSING  # a bucket was attached meanwhile: the row no longer belongs into the default partition
     return STATES.get(state) or CLASSES.get(state[:2], Fault.REFUSED)
 
 
