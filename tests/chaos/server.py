@@ -139,9 +139,8 @@ class Server:
         self._unwatch()
         self._watch = subprocess.Popen(
             ["/bin/sh", "-c", WATCH, "watch", str(os.getpid()), str(pid)],
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+            stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
 
     def _unwatch(self) -> None:
         if self._watch is not None:
