@@ -72,10 +72,14 @@ def run_pytest(tmp_path: Path, server_url: str) -> RunPytest:
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "-p", "no:xdist"],
             cwd=tmp_path,
-            env={**os.environ, "PGFLOW_TEST_DATABASE_URL": server_url, "PYTHONPATH": str(tmp_path)},
+            env={
+                **{name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"},
+                "PGFLOW_TEST_DATABASE_URL": server_url,
+                "PYTHONPATH": str(tmp_path),
+            },
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
         assert bool(done.returncode) is fails, done.stdout + done.stderr

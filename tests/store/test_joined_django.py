@@ -80,5 +80,5 @@ def test_jobs_join_atomic_blocks_and_other_databases_are_refused(database_url: s
     with psycopg.connect(database_url) as conn:
         conn.execute("create table notes (body text)")
     command = [sys.executable, "-W", "error", "-c", DJANGO]
-    ran = subprocess.run(command, input=database_url, capture_output=True, text=True, check=False, timeout=30)
+    ran = subprocess.run(command, input=database_url, capture_output=True, text=True, check=False, timeout=60)
     assert ran.returncode == 0, ran.stderr

@@ -171,7 +171,14 @@ def test_buckets_have_edges_too(pool: Pool, seen: Watch) -> None:
 async def test_listening_has_edges_too(migrated_url: str, seen: Watch) -> None:
     async with Listener(migrated_url):
         assert seen[-2:] == [(Point("listen", "before"), False), (Point("listen", "committed"), False)]
-        assert {point.name for point, _ in seen} == {"greet", "listen/ear", "listen/ring", "listen/enough", "listen"}
+        assert {point.name for point, _ in seen} == {
+            "greet",
+            "bound",
+            "listen/ear",
+            "listen/ring",
+            "listen/enough",
+            "listen",
+        }
 
 
 def test_without_a_watcher_nothing_is_asked_of_the_connection(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
