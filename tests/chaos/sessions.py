@@ -50,10 +50,10 @@ def another(url: str) -> Iterator[Db]:
             conn.rollback()
 
 
-def wait_for_waiting(db: Db, seconds: float = 10) -> None:
-    """Wait until a session of the store waits for a lock."""
+def wait_for_waiting(db: Db, seconds: float = 10, *, sessions: int = 1) -> None:
+    """Wait until so many sessions of the store wait for a lock; `db` must be in no transaction, which sees one moment."""
     end = time.monotonic() + seconds
-    while db.execute(WAITING).fetchone() is None:
+    while len(db.execute(WAITING).fetchall()) < sessions:
         assert time.monotonic() < end, "nobody waits for a lock"
 
 

@@ -14,6 +14,7 @@ import psycopg
 import pytest
 
 from aging import age
+from chaos.sessions import wait_for_waiting
 from moves import ended, finish
 from pgflow.errors import DatabaseUnavailableError
 from pgflow.model import OutcomeKind
@@ -228,13 +229,10 @@ def test_an_audit_sees_one_moment_changes_nothing_and_leaves_the_connection_as_i
 
 def test_a_claim_that_waited_for_a_lock_leases_from_when_it_got_its_jobs(pool: Pool, db: Db, migrated_url: str) -> None:
     moving.one(pool)
-    waits = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
     with psycopg.connect(migrated_url) as other, ThreadPoolExecutor(1) as threads:
         other.execute("lock table pgflow.jobs in access exclusive mode")
         claiming = threads.submit(moving.claim, pool)
-        end = time.monotonic() + 10
-        while db.execute(waits).fetchone() is None:
-            assert time.monotonic() < end, "the claim does not wait"
+        wait_for_waiting(db)
         let_go = db.execute("select clock_timestamp()").fetchone()
         other.commit()
         assert len(claiming.result(10)) == 1

@@ -13,6 +13,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 import moves
+from chaos.sessions import wait_for_waiting
 from pgflow.model import NewJob, OutcomeKind, State
 from pgflow.store import buckets
 from pgflow.store.admin import act, look
@@ -150,21 +151,12 @@ def test_an_enqueue_and_an_outcome_that_wait_for_a_bucket_go_into_it(pool: Pool,
             db.execute(make, [day, start, end])
             enqueued = threads.submit(moves.put, pool)
             finished = threads.submit(moves.finish, pool, [moves.ended(job)])
-            wait_for_waiting(pool, 2)
+            with pool.connection() as looking:
+                wait_for_waiting(looking, sessions=2)
         assert len(enqueued.result(10)) == 1
         assert finished.result(10) == set()
     stored = f"select (select count(*) from pgflow.jobs_{day}), (select count(*) from pgflow.attempts_{day})"
     assert db.execute(stored).fetchone() == (2, 1)
-
-
-def wait_for_waiting(pool: Pool, count: int) -> None:
-    """Wait until so many sessions of this database wait for a lock."""
-    waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
-    end = time.monotonic() + 10
-    with pool.connection() as conn:
-        while conn.execute(waiting).fetchall() != [(count,)]:
-            assert time.monotonic() < end, "nobody waits"
-            time.sleep(0.01)
 
 
 def test_two_processes_never_make_buckets_at_once(pool: Pool, db: psycopg.Connection[Any]) -> None:

@@ -10,7 +10,7 @@ MOST_SECONDS: Final = 5.0
 
 
 class Backoff:
-    """Doubles from 0.1 s to 5 s, each a random half to whole of that, so that a fleet does not come back at once."""
+    """Doubles from `first` to `most` seconds, each a random half to whole of that, so that a fleet is spread."""
 
     def __init__(self, first: float = FIRST_SECONDS, most: float = MOST_SECONDS) -> None:
         self.tries = 0

@@ -59,7 +59,7 @@ class Heartbeat:
             "queues": list(info.queues),
             "tasks": list(info.tasks),
         }
-        self._heard: deque[tuple[list[str], Standing] | None] = deque()
+        self._heard: deque[tuple[list[str], Standing]] = deque()
         self._bell = Bell()
         self._over = threading.Event()
         self._is_abandoned = False
@@ -77,9 +77,7 @@ class Heartbeat:
         while True:
             await self._bell.wait()
             while self._heard:
-                heard = self._heard.popleft()
-                if heard is not None:
-                    self._heed(*heard)
+                self._heed(*self._heard.popleft())
             self._tell()
 
     async def leave(self) -> None:
@@ -125,13 +123,13 @@ class Heartbeat:
 
     def _beat(self) -> None:
         leases = list(self._hands.leases)
-        heard: tuple[list[str], Standing] | None = None
+        standing: Standing = {}
         if leases:
             self._pool.run(sql.extend_leases(self.worker_id, leases, self._options.lease_seconds))
-            heard = leases, self._pool.run(sql.standing_leases(self.worker_id, leases))
+            standing = self._pool.run(sql.standing_leases(self.worker_id, leases))
         self._pool.run(sql.beat(self.worker_id, self._status()))
         self._pulse.beaten()
-        self._heard.append(heard)
+        self._heard.append((leases, standing))
         self._bell.ring_from_thread()
 
     def _heed(self, leases: list[str], standing: Standing) -> None:
