@@ -20,13 +20,20 @@ def say(url: str, *parts: bytes, close: bool = False) -> bytes:
 
 def _read(wire: socket.socket) -> bytes:
     answer = b""
-    while chunk := wire.recv(65536):
+    while chunk := _received(wire):
         answer += chunk
         head, _, body = answer.partition(b"\r\n\r\n")
         lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
         if lengths and len(body) >= int(lengths[0].partition(b":")[2]):
             break
     return answer
+
+
+def _received(wire: socket.socket) -> bytes:
+    try:
+        return wire.recv(65536)
+    except ConnectionResetError:
+        return b""  # what closes with bytes of ours unread resets the connection
 
 
 def status_of(answer: bytes) -> int:
