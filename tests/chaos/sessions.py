@@ -51,7 +51,7 @@ def another(url: str) -> Iterator[Db]:
 
 
 def wait_for_waiting(db: Db, seconds: float = 10, *, sessions: int = 1) -> None:
-    """Wait until so many sessions of the store wait for a lock; `db` must be in no transaction, which sees one moment."""
+    """Wait until so many sessions of the store wait for a lock; `db` is in no transaction, which sees one moment."""
     end = time.monotonic() + seconds
     while len(db.execute(WAITING).fetchall()) < sessions:
         assert time.monotonic() < end, "nobody waits for a lock"
