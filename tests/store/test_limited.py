@@ -265,7 +265,9 @@ def test_a_job_s_timeline_shows_what_held_its_queue_back_while_it_waited(pool: P
     age_decisions(db, 10.5)
     [mine] = put(pool)
     claim_limited(pool, in_flight=1)
-    finish(pool, [ended(job) for job in claim(pool)])
+    jobs = claim(pool)
+    time.sleep(0.002)  # their runs are said to have taken a millisecond, and to have begun behind what held them back
+    finish(pool, [ended(job) for job in jobs])
     put(pool)
     age_decisions(db, 0.0)
     claim_limited(pool, in_flight=0)
