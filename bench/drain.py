@@ -9,8 +9,8 @@ import argparse
 
 import anyio
 
-from bench.measure import Meter
 from bench.tasks import app, nothing, nothing_in_thread
+from pgflow.bench.meter import Meter
 
 
 def main() -> None:
@@ -28,8 +28,6 @@ def main() -> None:
     with Meter(dsn) as draining:
         counts = anyio.run(app.worker(burst=True).run, backend=given.backend)
     assert counts["succeeded"] == given.jobs, counts
-    assert seeding.cost
-    assert draining.cost
     print(f"enqueue_many {seeding.cost.line(given.jobs)}")
     print(f"drain        {draining.cost.line(given.jobs)}")
     app.close()
