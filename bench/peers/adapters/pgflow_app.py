@@ -1,0 +1,78 @@
+"""pgflow: `python -m bench.peers.adapters.pgflow_app asyncio|trio|threads`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+
+from bench.peers.adapters.child import URL, main, noter
+from pgflow import App
+from pgflow.store.migrate import migrate
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
+
+BATCH: Final = int(os.environ.get("BENCH_BATCH", "10000"))
+
+
+class PgflowApp:
+    """As in production: every built-in plugin on, every setting at its default."""
+
+    def __init__(self, app: App, task: Any) -> None:
+        self.app = app
+        self.task = task
+
+    def setup(self) -> None:
+        """Apply the migrations, those of plugins too."""
+        migrate(self.app.pool, self.app.migrations)
+
+    def open(self) -> None:
+        """Connect, and load the plugins."""
+        self.app.hooks, self.app.pool.dsn  # noqa: B018  (both are made on first use)
+
+    def one(self, first: int, jobs: int) -> None:
+        """Enqueue one by one."""
+        for number in range(first, first + jobs):
+            self.task.enqueue(number)
+
+    def many(self, first: int, jobs: int) -> None:
+        """Enqueue in batches."""
+        for start in range(first, first + jobs, BATCH):
+            self.task.enqueue_many([((n,), {}) for n in range(start, min(start + BATCH, first + jobs))])
+
+    def start(self, group: TaskGroup, until: int) -> None:
+        """Run a worker."""
+        del until
+        self.worker = self.app.worker()
+        self.ended = anyio.Event()
+        group.start_soon(self._work)
+
+    async def stop(self) -> None:
+        """Stop it, and wait."""
+        self.worker.stop()
+        await self.ended.wait()
+
+    async def _work(self) -> None:
+        await self.worker.run()
+        self.ended.set()
+
+
+def adapted(how: str) -> PgflowApp:
+    """Declare the no-op, as a coroutine or as a plain function, which pgflow runs in threads."""
+    app = App("bench", database_url=URL, migrate_on_startup=False, embedded=False)
+    note = noter() if "BENCH_LEDGER" in os.environ else print
+
+    async def nothing(n: int) -> None:
+        note(n)
+
+    def nothing_in_thread(n: int) -> None:
+        note(n)
+
+    return PgflowApp(app, app.task(nothing_in_thread if how == "threads" else nothing))
+
+
+if __name__ == "__main__":
+    main(adapted(sys.argv[1]), backend="trio" if sys.argv[1] == "trio" else "asyncio")

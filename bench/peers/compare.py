@@ -1,0 +1,118 @@
+"""A comparison: every scenario, round by round over all systems in turn, each time in a fresh place."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import psycopg
+
+from bench.peers.places import Postgres, Redis, postgres, redis
+from bench.peers.processes import AdapterError, make_tables
+from bench.peers.scenarios import SCENARIOS, Stand
+from bench.peers.systems import SYSTEMS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from bench.peers.scenarios import Figures
+    from bench.peers.systems import System
+
+Result = dict[str, Any]
+FEWEST: Final = 20
+
+
+class Comparison:
+    """Runs scenarios over systems; what cannot run is left out, by name and reason."""
+
+    def __init__(self, postgres: Postgres, redis: Redis | None, tell: Callable[[str], None]) -> None:
+        self._postgres = postgres
+        self._redis = redis
+        self._tell = tell
+        self.left_out: dict[str, str] = {}
+
+    def run(self, scenario: str, systems: Sequence[System], rounds: int, jobs: int | None) -> list[Result]:
+        """Measure all systems in turn, as often as there are rounds."""
+        results = []
+        for number in range(1, rounds + 1):
+            for system in systems:
+                if system.name in self.left_out:
+                    continue
+                figures = self._measure(scenario, system, _jobs(scenario, system, jobs))
+                if figures:
+                    results.append({"scenario": scenario, "system": system.name, "round": number, **figures})
+                    self._tell(f"{scenario} {number}/{rounds} {system.name:16} {line(figures)}")
+        return results
+
+    def _measure(self, scenario: str, system: System, jobs: int) -> Figures | None:
+        if system.store == "redis" and (self._redis is None or not SCENARIOS[scenario].on_redis):
+            return None
+        place = self._redis.place() if system.store == "redis" and self._redis else self._postgres.place()
+        try:
+            with ExitStack() as stack:
+                url = stack.enter_context(place)
+                directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+                make_tables(system, url)
+                stand = Stand(system, url, directory)
+                if system.store == "redis":
+                    stand.redis = self._redis
+                else:
+                    stand.conn = stack.enter_context(psycopg.connect(url, autocommit=True))
+                return {"jobs": jobs, **SCENARIOS[scenario].run(stand, jobs)}
+        except AdapterError as error:
+            self.left_out[system.name] = f"{scenario}: {error}"
+            self._tell(f"{system.name} is left out from here: {error}")
+            return None
+
+
+def compare(
+    scenarios: Sequence[str], names: Sequence[str], rounds: int, jobs: int | None, tell: Callable[[str], None]
+) -> dict[str, Any]:
+    """Run, and give all that is needed to tell of it."""
+    lacking = {name: reason for name in names if (reason := SYSTEMS[name].lacks())}
+    chosen = [SYSTEMS[name] for name in names if name not in lacking]
+    with ExitStack() as stack:
+        server = stack.enter_context(postgres())
+        store = None
+        if any(system.store == "redis" for system in chosen):
+            try:
+                store = stack.enter_context(redis())
+            except FileNotFoundError as error:
+                lacking |= {system.name: str(error) for system in chosen if system.store == "redis"}
+        for name, reason in lacking.items():
+            tell(f"{name} is left out: {reason}")
+        comparison = Comparison(server, store, tell)
+        chosen = [system for system in chosen if system.name not in lacking]
+        results = [result for name in scenarios for result in comparison.run(name, chosen, rounds, jobs)]
+        return {
+            "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "machine": machine(),
+            "postgresql": server.describe(),
+            "redis": store.describe() if store else {},
+            "left_out": lacking | comparison.left_out,
+            "results": results,
+        }
+
+
+def machine() -> dict[str, Any]:
+    """Say what it ran on."""
+    return {"cores": len(os.sched_getaffinity(0)), "python": sys.version.split()[0], "system": platform.system()}
+
+
+def line(figures: Figures) -> str:
+    """Give the figures of a run in a line."""
+    shown = {key: value for key, value in figures.items() if isinstance(value, int | float)}
+    return " ".join(f"{key}={value:,.0f}" if abs(value) >= 1_000 else f"{key}={value:.4g}" for key, value in shown.items())
+
+
+def _jobs(scenario: str, system: System, asked: int | None) -> int:
+    usual = SCENARIOS[scenario]
+    if asked is None:
+        return usual.slow_jobs if system.slow else usual.jobs
+    return max(FEWEST, asked * usual.slow_jobs // usual.jobs) if system.slow else asked
