@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Self
 from pgflow.bench.stage import Bench
 from pgflow.bench.tasks import make_app
 from pgflow.database import EMBEDDED_DIRECTORY
+from pgflow.errors import DatabaseUnavailableError
 from pgflow.store import buckets, databases
 from pgflow.store.embedded import acquire
 from pgflow.store.migrate import migrate
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pgflow.bench.stage import Options
 
 FAMILY: Final = "pgflow_bench"
+DROP_TRIES: Final = 5
 
 
 class Ground:
@@ -71,4 +73,15 @@ class Ground:
         try:
             yield address
         finally:
-            databases.drop(self.url, address)
+            self._drop(address)
+
+    def _drop(self, address: str) -> None:
+        # the server gives up where a session that it ends takes 5 s to go, which on a busy machine it may
+        for left in range(DROP_TRIES, -1, -1):
+            try:
+                databases.drop(self.url, address)
+            except DatabaseUnavailableError:
+                if not left:
+                    raise
+            else:
+                return
