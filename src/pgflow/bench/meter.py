@@ -22,7 +22,8 @@ OTHERS: Final = Query(
     "bench/others",
     "select pid from pg_stat_activity where datname <> current_database() or pid = pg_backend_pid()",
 )
-WAL: Final = Query("bench/wal", "select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint")
+# what is in the buffers is written later: where the last insert stands is what counts
+WAL: Final = Query("bench/wal", "select pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint")
 
 
 @dataclass(frozen=True, slots=True)
