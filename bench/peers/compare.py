@@ -42,7 +42,7 @@ class Comparison:
         results = []
         for number in range(1, rounds + 1):
             for system in systems:
-                if system.name in self.left_out:
+                if system.name in self.left_out or scenario not in (system.scenarios or SCENARIOS):
                     continue
                 figures = self._measure(scenario, system, _jobs(scenario, system, jobs))
                 if figures:

@@ -101,7 +101,10 @@ def enqueue_many(stand: Stand, jobs: int) -> Figures:
 
 
 def latency(stand: Stand, jobs: int) -> Figures:
-    """50 jobs a second for an idle worker: from the answer to the enqueue, its commit, until the handler starts."""
+    """50 jobs a second for an idle worker: from the answer to the enqueue, its commit, until the handler starts.
+
+    A job may start before its producer has the answer: that is no latency, not a negative one.
+    """
     ledger = stand.ledger(WARM + jobs, every=1)
     with stand.child(ledger) as producer, stand.child(ledger) as worker:
         worker.do("start", until=WARM + jobs)
@@ -111,7 +114,7 @@ def latency(stand: Stand, jobs: int) -> Figures:
             sent = producer.do("paced", first=WARM, jobs=jobs, rate=RATE)["sent"]
             _wait_for(stand, worker, ledger, WARM + jobs)
         started = ledger.stamps()[WARM:]
-    committed = [(began - answered) / 1e6 for (_, answered), began in zip(sent, started, strict=True)]
+    committed = [max(0.0, began - answered) / 1e6 for (_, answered), began in zip(sent, started, strict=True)]
     asked = [(began - asked) / 1e6 for (asked, _), began in zip(sent, started, strict=True)]
     return {
         "p50_ms": statistics.median(committed),

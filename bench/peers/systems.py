@@ -23,13 +23,15 @@ class System:
     busy: str = ""
     history: str = "no"
     slow: bool = False
-    """It is given a tenth of the jobs, or a run would take minutes."""
+    """It is given fewer jobs, or a run would take minutes."""
+    scenarios: tuple[str, ...] = ()
+    """Those it takes part in, where not in all."""
 
     def command(self) -> list[str]:
         """Give what starts its adapter."""
         if self.adapter.endswith(".mjs"):
             return [str(INSTALLED / "node/node_modules/.bin/node"), str(INSTALLED / "node" / self.adapter)]
-        python = sys.executable if self.adapter in {"pgflow_app", "floor"} else str(INSTALLED / "venv/bin/python")
+        python = sys.executable if self.adapter == "pgflow_app" else str(INSTALLED / "venv/bin/python")
         return [python, "-m", f"bench.peers.adapters.{self.adapter}", *self.arguments]
 
     def lacks(self) -> str | None:
@@ -47,6 +49,7 @@ SYSTEMS: Final = {
     for system in (
         System("pgflow", "pgflow_app", ("asyncio",), busy=PGFLOW_BUSY, history="yes"),
         System("pgflow-trio", "pgflow_app", ("trio",), busy=PGFLOW_BUSY, history="yes"),
+        System("floor", "pgflow_app", ("floor",), busy=PGFLOW_BUSY, history="yes", scenarios=("drain",)),
         System("pgflow-threads", "pgflow_app", ("threads",), busy=PGFLOW_BUSY, history="yes"),
         System(
             "graphile-worker",

@@ -1,15 +1,19 @@
-"""pgflow: `python -m bench.peers.adapters.pgflow_app asyncio|trio|threads`."""
+"""pgflow: `python -m bench.peers.adapters.pgflow_app asyncio|trio|threads|floor`."""
 
 from __future__ import annotations
 
 import os
 import sys
+import threading
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
 from bench.peers.adapters.child import URL, main, noter
 from pgflow import App
+from pgflow.bench import floor
+from pgflow.bench.tasks import QUEUE
+from pgflow.store import buckets
 from pgflow.store.migrate import migrate
 
 if TYPE_CHECKING:
@@ -26,8 +30,9 @@ class PgflowApp:
         self.task = task
 
     def setup(self) -> None:
-        """Apply the migrations, those of plugins too."""
+        """Apply the migrations, and make the buckets that any worker's upkeep has made a week ahead."""
         migrate(self.app.pool, self.app.migrations)
+        buckets.ensure(self.app.pool, self.app.settings.dataset_bucket)
 
     def open(self) -> None:
         """Connect, and load the plugins."""
@@ -60,6 +65,27 @@ class PgflowApp:
         self.ended.set()
 
 
+class Floor(PgflowApp):
+    """The same statements in a bare loop: no handler runs, so a job counts as run once all are acknowledged."""
+
+    def start(self, group: TaskGroup, until: int) -> None:
+        """Claim and acknowledge `until` jobs, in threads."""
+        del group
+        self.thread = threading.Thread(target=self._drain, args=(until,))
+        self.thread.start()
+
+    async def stop(self) -> None:
+        """Wait for its end."""
+        await anyio.to_thread.run_sync(self.thread.join)
+
+    def _drain(self, jobs: int) -> None:
+        note = noter()
+        note(0)
+        floor.drain(self.app.pool, jobs)
+        for number in range(1, jobs):
+            note(number)
+
+
 def adapted(how: str) -> PgflowApp:
     """Declare the no-op, as a coroutine or as a plain function, which pgflow runs in threads."""
     app = App("bench", database_url=URL, migrate_on_startup=False, embedded=False)
@@ -71,7 +97,8 @@ def adapted(how: str) -> PgflowApp:
     def nothing_in_thread(n: int) -> None:
         note(n)
 
-    return PgflowApp(app, app.task(nothing_in_thread if how == "threads" else nothing))
+    task = app.task(queue=QUEUE, name="nothing")(nothing_in_thread if how == "threads" else nothing)
+    return Floor(app, task) if how == "floor" else PgflowApp(app, task)
 
 
 if __name__ == "__main__":
