@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 import platform
 import sys
 import tempfile
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 
+from bench.peers.figures import written
+from bench.peers.own import ALONE, run_alone
 from bench.peers.places import Postgres, Redis, postgres, redis
 from bench.peers.processes import AdapterError, make_tables
 from bench.peers.scenarios import SCENARIOS, Stand
@@ -89,9 +91,13 @@ def compare(
             tell(f"{name} is left out: {reason}")
         comparison = Comparison(server, store, tell)
         chosen = [system for system in chosen if system.name not in lacking]
-        results = [result for name in scenarios for result in comparison.run(name, chosen, rounds, jobs)]
+        results = []
+        for name in scenarios:
+            if name in SCENARIOS:
+                results += comparison.run(name, chosen, rounds, jobs)
+        results += run_alone(server.url, [name for name in scenarios if name in ALONE], rounds, jobs, tell)
         return {
-            "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
             "machine": machine(),
             "postgresql": server.describe(),
             "redis": store.describe() if store else {},
@@ -107,8 +113,7 @@ def machine() -> dict[str, Any]:
 
 def line(figures: Figures) -> str:
     """Give the figures of a run in a line."""
-    shown = {key: value for key, value in figures.items() if isinstance(value, int | float)}
-    return " ".join(f"{key}={value:,.0f}" if abs(value) >= 1_000 else f"{key}={value:.4g}" for key, value in shown.items())
+    return " ".join(f"{key}={written(value)}" for key, value in figures.items() if isinstance(value, int | float))
 
 
 def _jobs(scenario: str, system: System, asked: int | None) -> int:

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 OURS: Final = "pgflow"
+HUNDRED: Final = 100
+TEN: Final = 10
 HEADLINES: Final = {
     "drain": ("jobs_per_sec", "client_cpu_us_per_job", "server_cpu_us_per_job", "wal_bytes_per_job", "rss_mb"),
     "enqueue-one": ("jobs_per_sec", "client_cpu_us_per_job", "server_cpu_us_per_job", "wal_bytes_per_job"),
@@ -54,11 +56,11 @@ def systems_of(results: Iterable[dict[str, Any]], scenario: str) -> list[str]:
 
 def summary(results: Sequence[dict[str, Any]]) -> list[str]:
     """Sum every scenario up, a line for each system."""
-    lines = []
-    for scenario in dict.fromkeys(result["scenario"] for result in results):
-        for system in systems_of(results, scenario):
-            lines.append(f"{scenario:14} {system:16} {' '.join(_parts(results, scenario, system))}")
-    return lines
+    return [
+        f"{scenario:14} {system:16} {' '.join(_parts(results, scenario, system))}"
+        for scenario in dict.fromkeys(result["scenario"] for result in results)
+        for system in systems_of(results, scenario)
+    ]
 
 
 def bench_result(results: Sequence[dict[str, Any]]) -> str:
@@ -73,9 +75,12 @@ def bench_result(results: Sequence[dict[str, Any]]) -> str:
         values = list(of(results, "drain", OURS, figure).values())
         parts.append(f"{name}={format(statistics.median(values), form) if values else '-'}")
     ours = of(results, "drain", OURS, "jobs_per_sec")
-    for system in systems_of(results, "drain"):
-        if system != OURS and (found := ratio(ours, of(results, "drain", system, "jobs_per_sec"))):
-            parts.append(f"over_{system.replace('-', '_')}={found.median:.2f}")
+    over = {
+        system: ratio(ours, of(results, "drain", system, "jobs_per_sec"))
+        for system in systems_of(results, "drain")
+        if system != OURS
+    }
+    parts += [f"over_{system.replace('-', '_')}={found.median:.2f}" for system, found in over.items() if found]
     return " ".join(parts)
 
 
@@ -84,7 +89,7 @@ def _parts(results: Sequence[dict[str, Any]], scenario: str, system: str) -> lis
     for figure in HEADLINES.get(scenario, ()):
         if values := list(of(results, scenario, system, figure).values()):
             found = spread(values)
-            parts.append(f"{figure}={_number(found.median)} ({_number(found.least)}-{_number(found.most)})")
+            parts.append(f"{figure}={written(found.median)} ({written(found.least)}-{written(found.most)})")
     main = HEADLINES.get(scenario, ("jobs_per_sec",))[0]
     over = ratio(of(results, scenario, OURS, main), of(results, scenario, system, main))
     if over and system != OURS:
@@ -92,5 +97,10 @@ def _parts(results: Sequence[dict[str, Any]], scenario: str, system: str) -> lis
     return parts
 
 
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004  (three digits are enough)
+def written(value: float | None) -> str:
+    """Write a figure with as many digits as it bears."""
+    if value is None:
+        return "-"
+    if abs(value) >= HUNDRED:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= TEN else f"{value:.2f}"

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 REDIS_FLAGS: Final = ("--appendonly", "no", "--save", "")
 """Without a log, as most run it, and without snapshots either, which would only cost it."""
-NAMES: Final = "pgflow_bench_run"
 
 
 class Postgres:
@@ -36,13 +35,14 @@ class Postgres:
     @contextmanager
     def place(self) -> Iterator[str]:
         """Give the address of a fresh database, dropped behind the block."""
-        name = sql.Identifier(NAMES)
+        called = f"pgflow_bench_{os.getpid()}"
+        name = sql.Identifier(called)
         with psycopg.connect(self.url, autocommit=True) as conn:
             conn.execute(sql.SQL("drop database if exists {} with (force)").format(name))
             conn.execute(sql.SQL("create database {}").format(name))
             conn.execute("checkpoint")
             try:
-                yield urlunsplit(urlsplit(self.url)._replace(path=f"/{NAMES}"))
+                yield urlunsplit(urlsplit(self.url)._replace(path=f"/{called}"))
             finally:
                 conn.execute(sql.SQL("drop database if exists {} with (force)").format(name))
 

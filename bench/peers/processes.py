@@ -23,6 +23,9 @@ STAMP_BYTES: Final = 8
 class AdapterError(Exception):
     """An adapter failed, or took too long."""
 
+    def __init__(self, system: str, how: str, said: str = "") -> None:
+        super().__init__(f"{system} {how}; it said: {said.strip()[-2_000:] or 'nothing'}")
+
 
 class Ledger:
     """Counts the runs of each job, and knows when every `every`th began; the adapters write it, see `child.py`."""
@@ -99,7 +102,7 @@ class Child:
     def check(self) -> None:
         """Raise `AdapterError` where the process has ended."""
         if self._process.poll() is not None:
-            raise self._failed(f"ended with {self._process.returncode}")
+            raise self._ended()
 
     def _answer(self) -> dict[str, Any]:
         assert self._process.stdout
@@ -107,19 +110,25 @@ class Child:
         while b"\n" not in self._unread:
             ready, _, _ = select.select([self._process.stdout], [], [], max(0.0, until - time.monotonic()))
             if not ready:
-                raise self._failed(f"did not answer within {ANSWER_SECONDS:.0f} s")
+                raise self._late()
             piece = os.read(self._process.stdout.fileno(), 1 << 20)
             if not piece:
                 self._process.wait()
-                raise self._failed(f"ended with {self._process.returncode}")
+                raise self._ended()
             self._unread += piece
         line, _, self._unread = self._unread.partition(b"\n")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
+    def _late(self) -> AdapterError:
+        return self._failed(f"did not answer within {ANSWER_SECONDS:.0f} s")
+
+    def _ended(self) -> AdapterError:
+        return self._failed(f"ended with {self._process.returncode}")
+
     def _failed(self, how: str) -> AdapterError:
-        said = self._log.read_text("utf-8", "replace")[-2_000:] if self._log.exists() else ""
-        return AdapterError(f"{self._system.name} {how}; it said: {said or 'nothing'}")
+        said = self._log.read_text("utf-8", "replace") if self._log.exists() else ""
+        return AdapterError(self._system.name, how, said)
 
     def _end(self) -> None:
         for pipe in (self._process.stdin, self._process.stdout):
@@ -144,8 +153,7 @@ def make_tables(system: System, url: str) -> None:
         check=False,
     )
     if done.returncode:
-        msg = f"{system.name} could not make its tables: {done.stderr[-2_000:]}"
-        raise AdapterError(msg)
+        raise AdapterError(system.name, "could not make its tables", done.stderr)
 
 
 def _environment(url: str) -> dict[str, str]:

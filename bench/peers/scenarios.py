@@ -193,9 +193,8 @@ def _telling(stand: Stand, ledger: Ledger, jobs: int) -> Iterator[None]:
     try:
         yield
     except TimeoutError as error:
-        left = ledger.unrun(jobs)
-        msg = f"{stand.system.name}: {left} of {jobs} jobs had not run after {WAIT_SECONDS:.0f} s, or stood open"
-        raise AdapterError(msg) from error
+        how = f"left {ledger.unrun(jobs)} of {jobs} jobs unrun for {WAIT_SECONDS:.0f} s, or some open"
+        raise AdapterError(stand.system.name, how) from error
 
 
 def _look(worker: Child, until: float) -> None:

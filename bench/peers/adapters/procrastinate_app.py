@@ -46,7 +46,9 @@ class Procrastinate:
     async def many(self, first: int, jobs: int) -> None:
         """Enqueue in batches."""
         for start in range(first, first + jobs, TUNED["bulk"]):
-            await self.task.batch_defer_async(*({"n": n} for n in range(start, min(start + TUNED["bulk"], first + jobs))))
+            await self.task.batch_defer_async(
+                *({"n": n} for n in range(start, min(start + TUNED["bulk"], first + jobs)))
+            )
 
     async def start(self, group: TaskGroup, until: int) -> None:
         """Run a worker."""

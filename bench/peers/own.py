@@ -1,0 +1,43 @@
+"""The scenarios that ask pgflow alone: those of `pgflow bench`, run from here to stand in one table with the rest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from bench.peers.figures import OURS
+from pgflow.bench.ground import Ground
+from pgflow.bench.running import run_once
+from pgflow.bench.scenarios import CATALOGUE
+from pgflow.bench.stage import Options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+COMPARED: Final = frozenset({"drain", "threads", "trio", "floor", "enqueue-one", "enqueue-many", "latency"})
+"""What the comparison measures itself."""
+ALONE: Final = {
+    "held-million" if name == "held-snapshot" else name: scenario
+    for name, scenario in CATALOGUE.items()
+    if name not in COMPARED
+}
+HEAVY_JOBS: Final = 1_000_000
+"""From so many jobs on, a scenario is run once, however many rounds were asked for."""
+
+
+def run_alone(
+    url: str, names: Sequence[str], rounds: int, jobs: int | None, tell: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """Run them round by round, and give results in the shape of the comparison's."""
+    results: list[dict[str, Any]] = []
+    if not names:
+        return results
+    with Ground(url) as ground:
+        for number in range(1, rounds + 1):
+            for name in names:
+                if number > 1 and ALONE[name].jobs >= HEAVY_JOBS:
+                    continue
+                figures = run_once(ground, ALONE[name], Options(jobs=jobs))
+                results.append({"scenario": name, "system": OURS, "round": number, **figures})
+                shown = " ".join(f"{key}={value:.4g}" for key, value in figures.items() if value is not None)
+                tell(f"{name} {number}/{rounds} {shown}")
+    return results
