@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Self
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Hand:
         self._process = subprocess.Popen(  # noqa: S603 - this interpreter, and a module of this package
             [sys.executable, "-m", "pgflow.bench.child", given],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=kept,
+            start_new_session=True,  # Ctrl-C is for the other side, whose end closes its stdin
         )  # fmt: skip
         self.ended: Mapping[str, int] = {}
         self.ended_at = 0.0
@@ -42,8 +44,9 @@ class Hand:
     def tell(self, what: str, **words: Any) -> None:
         """Ask it for something, without waiting for it."""
         if self._process.stdin is not None:
-            self._process.stdin.write(json.dumps({"do": what, **words}) + "\n")
-            self._process.stdin.flush()
+            with suppress(BrokenPipeError):  # gone, which its answer will not come from
+                self._process.stdin.write(json.dumps({"do": what, **words}) + "\n")
+                self._process.stdin.flush()
 
     def answer(self, key: str) -> dict[str, Any] | None:
         """Give what it said under this key, once; None where it has not."""
@@ -52,10 +55,15 @@ class Hand:
             self._answers.remove(found)
         return found
 
+    def kill(self) -> None:
+        """End it by force, as a crash would."""
+        self._process.kill()
+
     def close(self) -> None:
         """End it: by the end of its stdin, or by force."""
         if self._process.stdin is not None:
-            self._process.stdin.close()
+            with suppress(BrokenPipeError):
+                self._process.stdin.close()
         try:
             self._process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
