@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
 import anyio.to_thread
@@ -13,8 +13,8 @@ from pgflow.hooks import Enqueue
 from pgflow.ids import IdMaker
 from pgflow.model import check_keys
 from pgflow.refusals import Refusals
+from pgflow.store import bulk, keys
 from pgflow.store import jobs as sql
-from pgflow.store import keys
 from pgflow.store.admin import act, look
 from pgflow.store.joined import afetch, fetch
 
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from pgflow.model import JobRow, NewJob
     from pgflow.store.pool import Pool
     from pgflow.views import Ending
-
-AT_ONCE_JOBS: Final = 5_000
-AT_ONCE_BYTES: Final = 16_000_000
 
 
 class House(Protocol):
@@ -169,13 +166,9 @@ class StoreDoor:
 
     def _store(self, jobs: Sequence[NewJob]) -> list[str]:
         pool = self._opened()
-        keyed = keys.any_keyed(jobs)
-        if len(jobs) == 1:
-            return keys.enqueue(pool.run, jobs) if keyed else pool.run(sql.enqueue(jobs))
-        chunks = _chunks(jobs)
-        if len(chunks) == 1 and not keyed:
-            return pool.run(sql.enqueue(jobs))
-        return pool.together(lambda run: [job_id for chunk in chunks for job_id in keys.enqueue(run, chunk)])
+        if len(jobs) > 1:
+            return bulk.enqueue(pool, jobs)
+        return keys.enqueue(pool.run, jobs) if keys.any_keyed(jobs) else pool.run(sql.enqueue(jobs))
 
     def _judge(self, jobs: Sequence[NewJob], enqueue: Enqueue) -> list[NewJob]:
         if len(jobs) > 1:
@@ -198,22 +191,14 @@ class StoreDoor:
         hooks = self._house.hooks
         if hooks.has("pgflow_after_enqueue"):
             pairs = zip(jobs, ids, strict=True)
-            stored = [job.with_call(given, job.args, job.kwargs) for job, given in pairs if keys.is_stored(job, given)]
+            stored = [
+                job if job.id == given else job.with_call(given, job.args, job.kwargs)
+                for job, given in pairs
+                if keys.is_stored(job, given)
+            ]
             if stored:
                 hooks.after_enqueue(stored, enqueue)
 
 
 def _keyless(jobs: list[NewJob]) -> list[NewJob]:
     return [job if job.unique_key is None else replace(job, unique_key=None) for job in jobs]
-
-
-def _chunks(jobs: Sequence[NewJob]) -> list[Sequence[NewJob]]:
-    chunks: list[Sequence[NewJob]] = []
-    first, size = 0, 0
-    for place, job in enumerate(jobs):
-        size += len(job.args or "") + len(job.kwargs or "")
-        if place - first >= AT_ONCE_JOBS or (size > AT_ONCE_BYTES and place > first):
-            chunks.append(jobs[first:place])
-            first, size = place, 0
-    chunks.append(jobs[first:])
-    return chunks

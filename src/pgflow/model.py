@@ -94,6 +94,7 @@ class NewJob:
         check_time("expires_at", self.expires_at)
         if self.unique_key is not None:
             check_key("unique_key", self.unique_key)
+        self.__dict__["_mould"] = object()
 
     def with_call(self, job_id: str, args: str | None, kwargs: str | None) -> NewJob:
         """Return this job under another id and with other arguments.
@@ -104,6 +105,11 @@ class NewJob:
         job = object.__new__(NewJob)
         job.__dict__.update(self.__dict__, id=job_id, args=args, kwargs=kwargs)
         return job
+
+    @property
+    def mould(self) -> object:
+        """What jobs made by `with_call` of one job have in common: they differ in id and arguments alone."""
+        return self.__dict__["_mould"]
 
     @property
     def payload_bytes(self) -> int:
