@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from itertools import count, islice
+from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
 import anyio.to_thread
+from anyio.lowlevel import RunVar
 
-from pgflow.errors import JobRejected
+from pgflow.errors import DatabaseUnavailableError, JobRejected
+from pgflow.gathering import Gathering
 from pgflow.hooks import Enqueue
 from pgflow.ids import IdMaker
 from pgflow.model import check_keys
@@ -21,10 +24,13 @@ from pgflow.store.joined import afetch, fetch
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from pgflow.gathering import Answer, Parcel
     from pgflow.hooks import Hooks
     from pgflow.model import JobRow, NewJob
     from pgflow.store.pool import Pool
     from pgflow.views import Ending
+
+_numbers: Final = count()
 
 
 class House(Protocol):
@@ -47,6 +53,7 @@ class StoreDoor:
     def __init__(self, house: House) -> None:
         self._house = house
         self._refusals = Refusals()
+        self._gatherings: RunVar[Gathering | None] = RunVar(f"pgflow.door {next(_numbers)}", None)
         self.ids = IdMaker()
 
     def prepare(self) -> None:
@@ -72,6 +79,8 @@ class StoreDoor:
     async def aput(self, jobs: Sequence[NewJob], conn: object | None = None) -> list[str]:
         """Store jobs as `put` does, leaving the event loop free: guardrails judge in a thread, as they may wait."""
         if conn is None:
+            if len(jobs) == 1 and jobs[0].unique_key is None:
+                return await self._gathered().put(jobs)
             pool = await self.apool()
             return await pool.arun_call(lambda: self._put(jobs))
         enqueue = Enqueue(self._house, joined=True)
@@ -164,6 +173,42 @@ class StoreDoor:
         self._tell(judged, ids, enqueue)
         return ids
 
+    def _gathered(self) -> Gathering:
+        found = self._gatherings.get()
+        if found is None:
+            found = Gathering(self._put_parcels)
+            self._gatherings.set(found)
+        return found
+
+    def _put_parcels(self, parcels: Sequence[Parcel]) -> list[Answer]:
+        """Store what several calls ask for: each is judged, refused or told of by itself, and one commit is of all."""
+        answers: list[Answer] = [[] for _ in parcels]
+        judged: dict[int, list[NewJob]] = {}
+        enqueue = Enqueue(self._house, joined=False)
+        for place, (jobs, context) in enumerate(parcels):
+            try:
+                judged[place] = context.run(self._judge, jobs, enqueue)
+            except Exception as error:  # noqa: BLE001 - raised where it was asked for
+                answers[place] = error
+        for place, stored in zip(judged, self._stored_apart(list(judged.values())), strict=True):
+            answers[place] = stored
+            if isinstance(stored, list):
+                try:
+                    parcels[place].context.run(self._tell, judged[place], stored, enqueue)
+                except Exception as error:  # noqa: BLE001 - as above
+                    answers[place] = error
+        return answers
+
+    def _stored_apart(self, lists: Sequence[list[NewJob]]) -> list[Answer]:
+        # what the database refuses may be one call's fault: then each is stored by itself
+        try:
+            ids = iter(self._store([job for jobs in lists for job in jobs])) if lists else iter(())
+        except DatabaseUnavailableError as error:
+            return [_once_more(error) for _ in lists]
+        except Exception as error:  # noqa: BLE001 - raised where it was asked for
+            return [error] if len(lists) == 1 else [self._stored_apart([jobs])[0] for jobs in lists]
+        return [list(islice(ids, len(jobs))) for jobs in lists]
+
     def _store(self, jobs: Sequence[NewJob]) -> list[str]:
         pool = self._opened()
         if len(jobs) > 1:
@@ -198,6 +243,13 @@ class StoreDoor:
             ]
             if stored:
                 hooks.after_enqueue(stored, enqueue)
+
+
+def _once_more(error: DatabaseUnavailableError) -> DatabaseUnavailableError:
+    # for each who waits an error of its own: what is raised twice has the traceback of both
+    again = DatabaseUnavailableError(str(error), in_doubt=error.in_doubt)
+    again.__cause__ = error
+    return again
 
 
 def _keyless(jobs: list[NewJob]) -> list[NewJob]:
