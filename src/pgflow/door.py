@@ -16,7 +16,7 @@ from pgflow.hooks import Enqueue
 from pgflow.ids import IdMaker
 from pgflow.model import check_keys
 from pgflow.refusals import Refusals
-from pgflow.store import bulk, keys
+from pgflow.store import enqueues, keys
 from pgflow.store import jobs as sql
 from pgflow.store.admin import act, look
 from pgflow.store.joined import afetch, fetch
@@ -210,10 +210,7 @@ class StoreDoor:
         return [list(islice(ids, len(jobs))) for jobs in lists]
 
     def _store(self, jobs: Sequence[NewJob]) -> list[str]:
-        pool = self._opened()
-        if len(jobs) > 1:
-            return bulk.enqueue(pool, jobs)
-        return keys.enqueue(pool.run, jobs) if keys.any_keyed(jobs) else pool.run(sql.enqueue(jobs))
+        return enqueues.enqueue(self._opened(), jobs)
 
     def _judge(self, jobs: Sequence[NewJob], enqueue: Enqueue) -> list[NewJob]:
         if len(jobs) > 1:

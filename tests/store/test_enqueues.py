@@ -13,7 +13,7 @@ from psycopg.errors import CheckViolation
 from moves import IDS, count
 from pgflow import App
 from pgflow.model import NewJob
-from pgflow.store import bulk, points
+from pgflow.store import enqueues, points
 from pgflow.store import jobs as sql
 from pgflow.store.copying import ROWS_A_BLOCK
 from pgflow.store.points import Point
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 Db = psycopg.Connection[Any]
-MANY = bulk.COPIED_FROM_JOBS
+MANY = enqueues.COPIED_FROM_JOBS
 PAST, FUTURE = datetime(2020, 2, 2, 2, tzinfo=UTC), datetime(2150, 1, 1, tzinfo=UTC)
 OTHER = "019ab6d5-0c5e-7cc0-8a3f-3d2f6f1f9b10"
 KINDS: list[dict[str, Any]] = [
@@ -77,7 +77,7 @@ def rows(db: Db, ids: list[str]) -> list[tuple[Any, ...]]:
 
 
 def test_what_is_copied_is_what_the_statement_stores(pool: Pool, db: Db, seen: list[Point]) -> None:
-    copied = bulk.enqueue(pool, of_kinds(MANY))
+    copied = enqueues.enqueue(pool, of_kinds(MANY))
     assert Point("bulk/jobs", "committed") not in seen
     assert Point("bulk/scheduled", "uncommitted") in seen
     assert Point("enqueue", "before") not in seen
@@ -87,9 +87,9 @@ def test_what_is_copied_is_what_the_statement_stores(pool: Pool, db: Db, seen: l
 
 
 def test_ids_come_back_in_order_whatever_the_number(pool: Pool, db: Db) -> None:
-    for number in (2, MANY - 1, MANY, ROWS_A_BLOCK, ROWS_A_BLOCK + 1, bulk.AT_ONCE_JOBS + 3):
+    for number in (2, MANY - 1, MANY, ROWS_A_BLOCK, ROWS_A_BLOCK + 1, enqueues.AT_ONCE_JOBS + 3):
         jobs = many(number)
-        assert bulk.enqueue(pool, jobs) == [job.id for job in jobs]
+        assert enqueues.enqueue(pool, jobs) == [job.id for job in jobs]
         stored = db.execute(
             "select args->>0 from pgflow.jobs where id = any (%s::uuid[]) order by id", [[j.id for j in jobs]]
         )
@@ -101,7 +101,7 @@ def test_ids_of_a_wrong_clock_are_stamped_anew_and_the_others_kept(pool: Pool, d
     jobs = many()
     old, late = "00000000-0000-7abc-8def-0123456789ab", f"ffffffff{jobs[5].id[8:]}"
     jobs[3], jobs[5] = replace(jobs[3], id=old), replace(jobs[5], id=late)
-    given = bulk.enqueue(pool, jobs)
+    given = enqueues.enqueue(pool, jobs)
     assert [n for n, (job, one) in enumerate(zip(jobs, given, strict=True)) if job.id != one] == [3, 5]
     assert (given[3][13:], given[5][13:]) == (old[13:], late[13:])
     near = "select bool_and(abs(extract(epoch from pgflow.uuid_time(id) - created_at)) < 60), count(*) from pgflow.jobs"
@@ -112,14 +112,14 @@ def test_ids_of_a_wrong_clock_are_stamped_anew_and_the_others_kept(pool: Pool, d
 def test_ids_in_another_spelling_are_the_same(pool: Pool, db: Db) -> None:
     jobs = many()
     jobs[0] = replace(jobs[0], id=jobs[0].id.replace("-", ""))
-    bulk.enqueue(pool, jobs)
+    enqueues.enqueue(pool, jobs)
     assert count(db, "ready") == MANY
 
 
 def test_what_is_there_or_twice_among_them_is_stored_once(pool: Pool, db: Db) -> None:
     jobs = many()
     pool.run(sql.enqueue(jobs[:1]))
-    assert bulk.enqueue(pool, [*jobs, jobs[7]]) == [job.id for job in [*jobs, jobs[7]]]
+    assert enqueues.enqueue(pool, [*jobs, jobs[7]]) == [job.id for job in [*jobs, jobs[7]]]
     assert count(db, "jobs") == count(db, "ready") == MANY
 
 
@@ -135,20 +135,20 @@ def test_asked_again_after_a_lost_answer_all_are_stored_once(pool: Pool, db: Db)
     points.watcher = lose
     try:
         jobs = many()
-        assert bulk.enqueue(pool, jobs) == [job.id for job in jobs]
+        assert enqueues.enqueue(pool, jobs) == [job.id for job in jobs]
     finally:
         points.watcher = None
     assert lost
     assert count(db, "jobs") == count(db, "ready") == MANY
 
 
-@pytest.mark.parametrize("place", [3, bulk.AT_ONCE_JOBS + 1])
+@pytest.mark.parametrize("place", [3, enqueues.AT_ONCE_JOBS + 1])
 def test_all_are_stored_or_none(pool: Pool, db: Db, place: int) -> None:
-    jobs = many(bulk.AT_ONCE_JOBS + MANY)
+    jobs = many(enqueues.AT_ONCE_JOBS + MANY)
     db.execute("alter table pgflow.jobs add constraint no_nine check (priority <> 9)")
     jobs[place] = replace(jobs[place], priority=9)
     with pytest.raises(CheckViolation):
-        bulk.enqueue(pool, jobs)
+        enqueues.enqueue(pool, jobs)
     assert count(db, "jobs") == count(db, "ready") == 0
     pool.run(sql.enqueue([new()]))
 
@@ -156,7 +156,7 @@ def test_all_are_stored_or_none(pool: Pool, db: Db, place: int) -> None:
 def test_many_ring_once_a_queue_and_not_where_every_worker_has_promised_to_poll(pool: Pool, migrated_url: str) -> None:
     with psycopg.connect(migrated_url, autocommit=True) as ear:
         ear.execute("listen pgflow")
-        bulk.enqueue(pool, many(queue="deaf"))
+        enqueues.enqueue(pool, many(queue="deaf"))
         for name, busy in (("idle", None), ("busy", timedelta(minutes=1))):
             ear.execute(
                 """insert into pgflow.workers (id, host, pid, version, backend, queues, tasks, slots, running, stopping,
@@ -164,7 +164,7 @@ def test_many_ring_once_a_queue_and_not_where_every_worker_has_promised_to_poll(
                 values (%s, 'h', 1, '0', 'asyncio', array[%s], '{}', 1, 0, false, '[]', now(), now(), now() + %s)""",
                 [name, name, busy],
             )
-        bulk.enqueue(pool, many(queue="busy") + many(queue="idle") + many(queue="idle", delay=60))
+        enqueues.enqueue(pool, many(queue="busy") + many(queue="idle") + many(queue="idle", delay=60))
         assert [note.payload for note in ear.notifies(timeout=0.2)] == ["idle"]
 
 
@@ -173,7 +173,7 @@ def test_text_is_stored_whatever_the_clients_encoding(
 ) -> None:
     pool = pool_of(psycopg.conninfo.make_conninfo(migrated_url, client_encoding="latin1"))
     jobs = [job.with_call(job.id, '["€ and ü"]', None) for job in many()]
-    bulk.enqueue(pool, jobs)
+    enqueues.enqueue(pool, jobs)
     assert db.execute("select distinct args->>0 from pgflow.jobs").fetchall() == [("€ and ü",)]
     pool.run(sql.enqueue([new(args='["ü"]')]))
     assert db.execute("select count(*) from pgflow.jobs where args->>0 = 'ü'").fetchone() == (1,)
