@@ -21,7 +21,8 @@ class Query:
 
     `settings` are set locally around it, which also pins its plan; `repeatable` says that running it
     again after a lost answer does no harm. With `looks_twice` it is run again where it finds no rows: planned
-    while a bucket was being attached, it may have looked past them.
+    while a bucket was being attached, it may have looked past them. A COPY's only parameter is `blocks`, the bytes
+    that are sent.
     """
 
     name: str
@@ -29,6 +30,11 @@ class Query:
     settings: Mapping[str, str] = field(default_factory=dict)
     repeatable: bool = True
     looks_twice: bool = False
+
+    @property
+    def copies(self) -> bool:
+        """True where this is a COPY from here."""
+        return self.text.startswith("copy ")
 
 
 @dataclass(frozen=True, slots=True)

@@ -187,11 +187,13 @@ class BoundTask(Generic[P, R_co]):
 
     def _jobs(self, calls: Iterable[Call]) -> list[NewJob]:
         given = list(calls)
+        check, make = self._check, self._template.with_call
         jobs: list[NewJob] = []
         try:
             for job_id, call in zip(self._door.ids.make_many(len(given)), given, strict=True):
                 args, kwargs = _checked_call(call)
-                jobs.append(self._job(job_id, args, kwargs))
+                check(args, kwargs)
+                jobs.append(make(job_id, *encode_arguments(args, kwargs)))
         except ArgumentError as error:
             msg = f"call {len(jobs)}: {error}"
             raise ArgumentError(msg) from None
