@@ -33,9 +33,9 @@ REAP: Final = load("reap")
 PROMOTE: Final = load("promote", BY_INDEX)
 EXTEND: Final = load("extend_leases", RELAXED)
 STANDING: Final = load("standing_leases")
-WAITING: Final = load("waiting_queues", BY_INDEX)
+WAITING: Final = load("waiting_queues", prepares=False)
 PROMISE: Final = load("promise")
-BEAT: Final = load("beat", RELAXED)
+BEAT: Final = load("beat")
 LEAVE: Final = load("leave")
 LEFT: Final = load("left_to_do")
 UNKNOWN_SINCE: Final = load("unknown_since")
@@ -169,16 +169,9 @@ def left_to_do(queues: Sequence[str]) -> Statement[tuple[int, int, int]]:
     return Statement(LEFT, {"queues": list(queues)}, lambda rows: (rows[0][0], rows[0][1], rows[0][2]))
 
 
-def waiting_queues(marks: dict[str, Mark]) -> Statement[list[str]]:
-    """Which of these queues have something to claim past their marks."""
-    names = list(marks)
-    params = {
-        "queues": names,
-        "ranks": literal([marks[name].rank for name in names]),
-        "run_ats": literal([f'"{marks[name].run_at}"' for name in names]),
-        "job_ids": literal([marks[name].job_id for name in names]),
-    }
-    return Statement(WAITING, params, first_column)
+def waiting_queues(queues: Sequence[str]) -> Statement[tuple[list[str], float | None]]:
+    """Which of these queues have something to claim, and the seconds until the next scheduled job of any is due."""
+    return Statement(WAITING, {"queues": list(queues)}, lambda rows: (rows[0][0], rows[0][1]))
 
 
 def unknown_since(job_ids: Sequence[str]) -> Statement[dict[str, float]]:

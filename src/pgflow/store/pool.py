@@ -225,7 +225,9 @@ class Pool:
             # the statement and its commit would travel together, and nobody could stand between them
             with transaction(conn, settings) as opened:
                 return opened.run(Statement(query, params, all_rows))
-        return send(conn, query, params) if settings is None else send_at_once(conn, query, params, settings)
+        if settings is None:
+            return send(conn, query, params, prepare=query.prepares)
+        return send_at_once(conn, query, params, settings)
 
     def _local(self, conn: Wire, wanted: Mapping[str, str] | None = None) -> Mapping[str, str] | None:
         if not conn.is_direct:

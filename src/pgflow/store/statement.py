@@ -23,6 +23,7 @@ class Query:
     again after a lost answer does no harm. With `looks_twice` it is run again where it finds no rows: planned
     while a bucket was being attached, it may have looked past them. A COPY's only parameter is `blocks`, the bytes
     that are sent.
+    One that `prepares` not is planned each time, by how large the tables are by then.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Query:
     settings: Mapping[str, str] = field(default_factory=dict)
     repeatable: bool = True
     looks_twice: bool = False
+    prepares: bool = True
 
     @property
     def copies(self) -> bool:
@@ -52,6 +54,7 @@ def load(
     *,
     repeatable: bool = True,
     looks_twice: bool = False,
+    prepares: bool = True,
     package: str | None = __package__,
 ) -> Query:
     """Load sql/`name`.sql of a package, the store's where none is named, without its comments.
@@ -62,7 +65,7 @@ def load(
     body = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--"))
     own = package in (None, __package__)
     full = name if own else f"{str(package).rpartition('.')[2]}/{name}"
-    return Query(full, body, settings or {}, repeatable, looks_twice)
+    return Query(full, body, settings or {}, repeatable, looks_twice, prepares)
 
 
 def all_rows(rows: Rows) -> Rows:

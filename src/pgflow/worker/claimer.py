@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pgflow.store.statement import Statement
     from pgflow.worker.bell import Bell
     from pgflow.worker.crew import Crew
+    from pgflow.worker.due import Due
     from pgflow.worker.floor import Floor
     from pgflow.worker.options import WorkerOptions
     from pgflow.worker.pulse import Pulse
@@ -51,8 +52,11 @@ class QueueState:
 class Claimer:
     """Keeps the lanes fed, one statement a queue, the queues in turn."""
 
-    def __init__(self, pool: Pool, options: WorkerOptions, floor: Floor, bell: Bell, crew: Crew, pulse: Pulse) -> None:
+    def __init__(
+        self, pool: Pool, options: WorkerOptions, floor: Floor, bell: Bell, crew: Crew, pulse: Pulse, due: Due
+    ) -> None:
         self._pool = pool
+        self._due = due
         self._pulse = pulse
         self._crew = crew
         self._tells = crew.hooks.has("pgflow_jobs_claimed")
@@ -136,16 +140,12 @@ class Claimer:
 
     async def _poll(self) -> None:
         self._polled_at = time.monotonic()
-        looked_at = [state for state in self._order if not state.hot and state.name not in self._limits]
-        if len(self._order) == 1:
-            for state in looked_at:
-                state.hot = True
+        looked_at = [state.name for state in self._order if not state.hot and state.name not in self._limits]
+        if not looked_at:
             return
-        marks = {state.name: sql.HEAD for state in looked_at}
-        if not marks:
-            return
-        waiting = await self._pool.arun(sql.waiting_queues(marks))
+        waiting, seconds = await self._pool.arun(sql.waiting_queues(looked_at))
         self._pulse.claimed()
+        self._due.told(seconds)
         for name in waiting:
             self._queues[name].hot = True
 
