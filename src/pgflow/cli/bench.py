@@ -103,6 +103,8 @@ def _measured(chosen: Sequence[Any], asked: Options, runs: int, dsn: str | None)
     if settings.database_url is None and not settings.embedded:
         msg = "no database: set PGFLOW_DATABASE_URL, or let PGFLOW_EMBEDDED be 1"
         raise DatabaseUnavailableError(msg)
+    if settings.database_url is None:
+        sys.stderr.write("no PGFLOW_DATABASE_URL: measuring the embedded PostgreSQL\n")
     with _ended_by_sigterm(), Ground(settings.database_url) as ground:
         results = running.run_all(ground, chosen, asked, runs, _tell_run)
         with ground.bench(asked) as bench:
