@@ -71,10 +71,10 @@ def test_sessions_that_come_and_end_meanwhile_are_the_server_s(database_url: str
 
 def test_sessions_of_other_databases_are_left_out(database_url: str, server_url: str) -> None:
     with psycopg.connect(server_url) as stranger, psycopg.connect(database_url) as own, Meter(database_url) as meter:
-        pass
-    assert stranger.info.backend_pid in meter._server._foreign
-    assert own.info.backend_pid not in meter._server._foreign
-    assert meter._server._apart({stranger.info.backend_pid: 1.0}, {stranger.info.backend_pid: 3.0}) == 2.0
+        other, ours = stranger.info.backend_pid, own.info.backend_pid
+    assert other in meter._server._foreign
+    assert ours not in meter._server._foreign
+    assert meter._server._apart({other: 1.0, ours: 1.0}, {other: 3.0, ours: 9.0}) == 2.0
 
 
 def test_a_server_without_postgresql_is_measured_by_its_processes(family: subprocess.Popen[str]) -> None:

@@ -78,6 +78,11 @@ def test_a_worker_that_dies_ends_the_run_at_once(ground: Ground) -> None:
             crew.do("floor", jobs=1)
 
 
+def test_jobs_that_never_end_are_not_waited_for_for_ever(ground: Ground) -> None:
+    with ground.bench(Options()) as bench, bench.crew(1) as crew, pytest.raises(TimeoutError, match="0 of 1 jobs"):
+        crew.wait(1, seconds=0.01)
+
+
 def test_jobs_are_put_there_as_an_enqueue_would_have(ground: Ground) -> None:
     with ground.bench(Options()) as bench:
         bench.fill(Load(jobs=3, queues=3))

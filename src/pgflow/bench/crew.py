@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 PATIENCE_SECONDS: Final = 3_600.0
+STALL_SECONDS: Final = 120.0
 END_SECONDS: Final = 30.0
 CHOSEN_BY_THE_BENCH: Final = ("PGFLOW_APP", "PGFLOW_QUEUE", "PGFLOW_WORKER_ID", "PGFLOW_DATABASE_URL", "DATABASE_URL")
 
@@ -138,12 +139,16 @@ class Crew:
         """Give how many runs of theirs have ended so, since they were started."""
         return sum(hand.ended.get(kind, 0) for hand in self.hands)
 
-    def wait(self, count: int, *, seconds: float = PATIENCE_SECONDS, kind: str = "succeeded") -> float:
-        """Wait until so many runs in all have ended so; gives when the last was stored, by `time.monotonic()`."""
+    def wait(self, count: int, *, seconds: float = STALL_SECONDS) -> float:
+        """Wait until so many jobs in all have succeeded; gives when the last was stored, by `time.monotonic()`.
+
+        Raises `TimeoutError` where none ends for so many seconds.
+        """
         with self._heard:
-            if not self._heard.wait_for(lambda: self._is_any_gone() or self.ended(kind) >= count, seconds):
-                msg = f"{self.ended(kind)} of {count} jobs had {kind} within {seconds:g} s: {self._counts()}"
-                raise TimeoutError(msg)
+            while self.ended() < count and not self._is_any_gone():
+                if not self._heard.wait(seconds):
+                    msg = f"{self.ended()} of {count} jobs succeeded, then nothing for {seconds:g} s: {self._counts()}"
+                    raise TimeoutError(msg)
             self._complain()
             return max(hand.ended_at for hand in self.hands)
 
