@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import subprocess
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -76,6 +78,7 @@ class Child:
                 env=self._env,
                 cwd=ROOT,
                 bufsize=0,
+                start_new_session=True,
             )
         try:
             self._answer()
@@ -131,14 +134,13 @@ class Child:
         return AdapterError(self._system.name, how, said)
 
     def _end(self) -> None:
+        """Kill it and what it has started: nothing of it is asked for any more, and its place goes with it."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe:
                 pipe.close()
-        try:
-            self._process.wait(3)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
 
 
 def make_tables(system: System, url: str) -> None:
