@@ -7,12 +7,14 @@ import os
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 PATIENCE_SECONDS: Final = 3_600.0
+STALL_SECONDS: Final = 120.0
 END_SECONDS: Final = 30.0
 CHOSEN_BY_THE_BENCH: Final = ("PGFLOW_APP", "PGFLOW_QUEUE", "PGFLOW_WORKER_ID", "PGFLOW_DATABASE_URL", "DATABASE_URL")
 
@@ -27,6 +29,7 @@ class Hand:
         self._process = subprocess.Popen(  # noqa: S603 - this interpreter, and a module of this package
             [sys.executable, "-m", "pgflow.bench.child", given],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=kept,
+            start_new_session=True,  # Ctrl-C is for the other side, whose end closes its stdin
         )  # fmt: skip
         self.ended: Mapping[str, int] = {}
         self.ended_at = 0.0
@@ -42,8 +45,9 @@ class Hand:
     def tell(self, what: str, **words: Any) -> None:
         """Ask it for something, without waiting for it."""
         if self._process.stdin is not None:
-            self._process.stdin.write(json.dumps({"do": what, **words}) + "\n")
-            self._process.stdin.flush()
+            with suppress(BrokenPipeError):  # gone, which its answer will not come from
+                self._process.stdin.write(json.dumps({"do": what, **words}) + "\n")
+                self._process.stdin.flush()
 
     def answer(self, key: str) -> dict[str, Any] | None:
         """Give what it said under this key, once; None where it has not."""
@@ -52,10 +56,15 @@ class Hand:
             self._answers.remove(found)
         return found
 
+    def kill(self) -> None:
+        """End it by force, as a crash would."""
+        self._process.kill()
+
     def close(self) -> None:
         """End it: by the end of its stdin, or by force."""
         if self._process.stdin is not None:
-            self._process.stdin.close()
+            with suppress(BrokenPipeError):
+                self._process.stdin.close()
         try:
             self._process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
@@ -130,12 +139,16 @@ class Crew:
         """Give how many runs of theirs have ended so, since they were started."""
         return sum(hand.ended.get(kind, 0) for hand in self.hands)
 
-    def wait(self, count: int, *, seconds: float = PATIENCE_SECONDS, kind: str = "succeeded") -> float:
-        """Wait until so many runs in all have ended so; gives when the last was stored, by `time.monotonic()`."""
+    def wait(self, count: int, *, seconds: float = STALL_SECONDS) -> float:
+        """Wait until so many jobs in all have succeeded; gives when the last was stored, by `time.monotonic()`.
+
+        Raises `TimeoutError` where none ends for so many seconds.
+        """
         with self._heard:
-            if not self._heard.wait_for(lambda: self._is_any_gone() or self.ended(kind) >= count, seconds):
-                msg = f"{self.ended(kind)} of {count} jobs had {kind} within {seconds:g} s: {self._counts()}"
-                raise TimeoutError(msg)
+            while self.ended() < count and not self._is_any_gone():
+                if not self._heard.wait(seconds):
+                    msg = f"{self.ended()} of {count} jobs succeeded, then nothing for {seconds:g} s: {self._counts()}"
+                    raise TimeoutError(msg)
             self._complain()
             return max(hand.ended_at for hand in self.hands)
 

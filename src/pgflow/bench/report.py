@@ -27,7 +27,8 @@ SETTINGS: Final = (
     "server_version", "fsync", "synchronous_commit", "full_page_writes", "shared_buffers", "max_wal_size",
 )  # fmt: skip
 SERVER: Final = Query(
-    "bench/settings", "select name, setting || coalesce(' x ' || unit, '') from pg_settings where name = any (%(names)s)"
+    "bench/settings",
+    "select name, setting || coalesce(' x ' || unit, '') from pg_settings where name = any (%(names)s)",
 )
 
 

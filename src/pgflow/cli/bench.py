@@ -32,7 +32,7 @@ class Against(StrEnum):
 
 def bench(
     scenarios: Annotated[
-        list[str] | None, typer.Argument(metavar="[SCENARIO]...", help="Which, as --list names them; else drain.")
+        list[str] | None, typer.Argument(metavar="SCENARIO", help="Which, as --list names them; else drain.")
     ] = None,
     jobs: Annotated[
         int | None, typer.Option(min=10, max=100_000_000, help="How many jobs; else each scenario's own number.")
@@ -53,10 +53,13 @@ def bench(
     list_them: Annotated[bool, typer.Option("--list", help="List the scenarios, and run none.")] = False,
     dsn: shared.Dsn = None,
 ) -> None:
-    """Measure pgflow: what a job costs here, in time, CPU, WAL and memory.
+    """Measure pgflow on your PostgreSQL: what a job costs in time, CPU, WAL and memory.
 
-    It works in databases of its own, made beside the configured one and dropped behind each run; your jobs are not
-    touched. Rates are the machine's; CPU a job, WAL a job and ratios within one run can be compared.
+    It works in databases of its own, made beside the configured one and dropped behind each run.
+
+    Rates are the machine's. To compare, take CPU a job, WAL a job, and ratios within one run:
+
+    pgflow bench drain --against floor --runs 5
     """
     from pgflow.bench import running
 
@@ -100,6 +103,8 @@ def _measured(chosen: Sequence[Any], asked: Options, runs: int, dsn: str | None)
     if settings.database_url is None and not settings.embedded:
         msg = "no database: set PGFLOW_DATABASE_URL, or let PGFLOW_EMBEDDED be 1"
         raise DatabaseUnavailableError(msg)
+    if settings.database_url is None:
+        sys.stderr.write("no PGFLOW_DATABASE_URL: measuring the embedded PostgreSQL\n")
     with _ended_by_sigterm(), Ground(settings.database_url) as ground:
         results = running.run_all(ground, chosen, asked, runs, _tell_run)
         with ground.bench(asked) as bench:

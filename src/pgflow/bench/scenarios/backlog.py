@@ -37,10 +37,10 @@ def backlog(bench: Bench, usual: int) -> Figures:
     claims = min(BATCHES * BATCH, shallow // 2)
     with bench.crew(1) as crew:
         bench.fill(Load(jobs=shallow))
-        few = _claimed(bench, crew, claims, refill=True)
+        few = _claimed(bench, crew, claims)
         bench.fill(Load(jobs=depth - shallow))
         _vacuum(bench)
-        many = _claimed(bench, crew, claims, refill=False)
+        many = _claimed(bench, crew, claims)
     return {
         **many,
         "over_shallow": ratio(many["jobs_per_sec"], few["jobs_per_sec"]),
@@ -51,12 +51,11 @@ def backlog(bench: Bench, usual: int) -> Figures:
     }
 
 
-def _claimed(bench: Bench, crew: Crew, claims: int, *, refill: bool) -> Figures:
+def _claimed(bench: Bench, crew: Crew, claims: int) -> Figures:
     seen = []
     for _ in range(1 + ROUNDS):
         seen.append(bench.told(crew, "claim", jobs=claims, batch=min(BATCH, claims)).figures(claims))
-        if refill:
-            bench.fill(Load(jobs=claims))
+        bench.fill(Load(jobs=claims))
     return medians(seen[1:])
 
 

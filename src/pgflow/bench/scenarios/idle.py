@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from pgflow.bench.stage import Bench, Figures
 
 SECONDS: Final = 20.0
-SETTLE_SECONDS: Final = 3.0
+SETTLE_SECONDS: Final = 6.0
+WARM_JOBS: Final = 10
 COUNTS_STATEMENTS: Final = Query(
     "bench/counts_statements",
     "select current_setting('is_superuser') = 'on' and exists (select from pg_settings "
@@ -33,15 +34,15 @@ TRANSACTIONS: Final = Query(
 
 
 def idle(bench: Bench) -> Figures:
-    """Let workers wait; what is counted is of all of them, those of this benchmark's own questions among it."""
+    """Let workers wait; what is counted is of all of them, this benchmark asks nothing meanwhile."""
     seconds = bench.options.seconds or SECONDS
     counting, name = _counter(bench)
-    with bench.working(Load(jobs=100)) as crew:
+    with bench.working(Load(jobs=WARM_JOBS)) as crew:
         time.sleep(min(SETTLE_SECONDS, seconds))
         with Meter(bench.dsn, crew.pids) as meter:
-            before = bench.pool.run(Statement(counting, {}, lambda rows: int(rows[0][0])))
+            before = _count(bench, counting)
             time.sleep(seconds)
-            count = bench.pool.run(Statement(counting, {}, lambda rows: int(rows[0][0]))) - before
+            count = _count(bench, counting) - before - 1  # the first of these two is counted by the second
         cost, workers = meter.cost, len(crew.pids)
     server = None if cost.server_cpu is None else 100 * cost.server_cpu / cost.wall
     return {
@@ -51,6 +52,10 @@ def idle(bench: Bench) -> Figures:
         "wal_bytes_per_sec": None if cost.wal is None else cost.wal / cost.wall,
         "rss_mb": cost.rss_bytes / 1e6 / workers,
     }
+
+
+def _count(bench: Bench, counting: Query) -> int:
+    return bench.pool.run(Statement(counting, {}, lambda rows: int(rows[0][0])))
 
 
 def _counter(bench: Bench) -> tuple[Query, str]:
