@@ -128,7 +128,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def peers(session: nox.Session) -> None:
-    """pgflow beside other queues, fetched first; `-- SCENARIO… --systems a,b --runs N`, else all for docs/benchmarking.md."""
+    """pgflow beside other queues, fetched first: `-- SCENARIO… --systems a,b`, else all of docs/benchmarking.md."""
     session.install(EVERYTHING)
     session.run("python", "-m", "bench", "install", success_codes=(0, 1))
     session.run("python", "-m", "bench", *(session.posargs or ["everything", "--report"]))

@@ -99,7 +99,8 @@ class Child:
     def do(self, what: str, **given: int) -> dict[str, Any]:
         """Have a command obeyed, and give the answer. Raises `AdapterError`."""
         assert self._process.stdin
-        self._process.stdin.write(json.dumps({"do": what, **given}).encode() + b"\n")
+        with suppress(BrokenPipeError):  # the answer will say that it has ended
+            self._process.stdin.write(json.dumps({"do": what, **given}).encode() + b"\n")
         return self._answer()
 
     def check(self) -> None:
@@ -145,17 +146,18 @@ class Child:
 
 def make_tables(system: System, url: str) -> None:
     """Have a system make its tables. Raises `AdapterError`."""
-    done = subprocess.run(  # noqa: S603  (an adapter of ours)
-        [*system.command(), "setup"],
-        env={**os.environ, **_environment(url)},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=ANSWER_SECONDS,
-        check=False,
-    )
-    if done.returncode:
-        raise AdapterError(system.name, "could not make its tables", done.stderr)
+    try:
+        subprocess.run(  # noqa: S603  (an adapter of ours)
+            [*system.command(), "setup"],
+            env={**os.environ, **_environment(url)},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=ANSWER_SECONDS,
+            check=True,
+        )
+    except subprocess.SubprocessError as error:
+        raise AdapterError(system.name, "could not make its tables", getattr(error, "stderr", "") or "") from error
 
 
 def _environment(url: str) -> dict[str, str]:

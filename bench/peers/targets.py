@@ -118,7 +118,9 @@ TARGETS: Final = (
     Target("claims with 10 million queued over 10,000", 0.9, None, figure("backlog-10m", "over_shallow"), "x"),
     Target("GET /jobs with 10 million queued", None, 200, figure("backlog-10m", "get_jobs_p50_ms"), " ms"),
     Target("GET /metrics with 10 million queued", None, 200, figure("backlog-10m", "get_metrics_p50_ms"), " ms"),
-    Target("an idle worker's statements a second", None, 2, figure("idle", "statements_per_sec", "transactions_per_sec")),
+    Target(
+        "an idle worker's statements a second", None, 2, figure("idle", "statements_per_sec", "transactions_per_sec"),
+    ),
     Target("an idle worker's share of a core", None, 0.5, figure("idle", "cpu_percent"), " %"),
     Target("an idle worker's memory", None, 60, figure("idle", "rss_mb"), " MB"),
     Target("five plugins on over none", 0.9, None, figure("plugins", "over_none"), "x"),

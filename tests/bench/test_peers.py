@@ -12,6 +12,7 @@ import pytest
 from bench.__main__ import main
 from bench.peers.compare import Comparison
 from bench.peers.figures import bench_result, of, ratio, spread, summary
+from bench.peers.install import copy_adapters
 from bench.peers.places import Postgres, redis
 from bench.peers.processes import Ledger
 from bench.peers.report import BEGIN, END, lines, read, report
@@ -184,6 +185,7 @@ def test_a_system_drains_a_hundred_jobs_once_each(name: str, server_url: str) ->
         pytest.skip(f"{name}: {reason}")
     if system.store == "redis" and not shutil.which("redis-server"):
         pytest.skip(f"{name}: redis-server is not installed")
+    copy_adapters()
     told: list[str] = []
     if system.store == "redis":
         with redis() as server:
