@@ -127,6 +127,14 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def peers(session: nox.Session) -> None:
+    """pgflow beside other queues, fetched first: `-- SCENARIO… --systems a,b`, else all of docs/benchmarking.md."""
+    session.install(EVERYTHING)
+    session.run("python", "-m", "bench", "install", success_codes=(0, 1))
+    session.run("python", "-m", "bench", *(session.posargs or ["everything", "--report"]))
+
+
+@nox.session
 def reads(session: nox.Session) -> None:
     """What each GET of the admin takes with two million jobs in the tables."""
     session.install(EVERYTHING)

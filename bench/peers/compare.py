@@ -67,7 +67,7 @@ class Comparison:
                 else:
                     stand.conn = stack.enter_context(psycopg.connect(url, autocommit=True))
                 return {"jobs": jobs, **SCENARIOS[scenario].run(stand, jobs)}
-        except AdapterError as error:
+        except (AdapterError, psycopg.Error) as error:
             self.left_out[system.name] = f"{scenario}: {error}"
             self._tell(f"{system.name} is left out from here: {error}")
             return None

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 PYTHON: Final = {
     "pgqueuer": ("pgqueuer[asyncpg]==1.6.0", "asyncpg==0.32.0"),
     "procrastinate": ("procrastinate==3.10.0", "psycopg[binary]==3.3.9"),
-    "celery": ("celery==5.7.0", "redis==8.1.0", "gevent==26.9.0"),
+    "celery": ("celery==5.7.0", "redis[hiredis]==8.1.0", "hiredis==3.5.0"),
     "dramatiq": ("dramatiq[redis]==2.2.1",),
     "what they run on": ("anyio==4.16.0", "uvloop==0.23.0"),
 }

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit, urlunsplit
@@ -40,7 +40,8 @@ class Postgres:
         with psycopg.connect(self.url, autocommit=True) as conn:
             conn.execute(sql.SQL("drop database if exists {} with (force)").format(name))
             conn.execute(sql.SQL("create database {}").format(name))
-            conn.execute("checkpoint")
+            with suppress(psycopg.errors.InsufficientPrivilege):  # then WAL may hold page images of one in between
+                conn.execute("checkpoint")
             try:
                 yield urlunsplit(urlsplit(self.url)._replace(path=f"/{called}"))
             finally:
@@ -95,6 +96,11 @@ class Redis:
         found = re.search(rb"redis_version:(\S+)", self._bulk("INFO", "server"))
         return {"redis_version": found[1].decode() if found else "?", "flags": " ".join(map(repr, REDIS_FLAGS))}
 
+    def close(self) -> None:
+        """Hang up."""
+        self._file.close()
+        self._socket.close()
+
     def ask(self, *words: str) -> int:
         """Send a command that answers with a number, or with OK."""
         line = self._send(*words)
@@ -126,7 +132,8 @@ def redis() -> Iterator[Redis]:
         flags: list[Any] = ["--port", str(port), "--bind", "127.0.0.1", "--dir", directory, *REDIS_FLAGS]
         server = subprocess.Popen([program, *flags], stdout=subprocess.DEVNULL)  # noqa: S603  (what was found)
         try:
-            yield _connected(port, server)
+            with closing(_connected(port, server)) as connected:
+                yield connected
         finally:
             server.terminate()
             server.wait()

@@ -82,19 +82,20 @@ def _stacked(
     parts = []
     ordered = sorted(totals, key=totals.__getitem__)
     for row, name in enumerate(ordered):
-        parts += _stack(name, TOP + row * ROW, steps[name], seen[name], most)
+        said = (" / " if cumulative else " + ").join(_short(value) for value in seen[name])
+        parts += _stack(name, TOP + row * ROW, steps[name], said, most)
     parts.append(_legend(list(kinds)))
     return _svg(title, parts, len(ordered))
 
 
-def _stack(name: str, y: float, steps: list[float], shown: list[float], most: float) -> list[str]:
+def _stack(name: str, y: float, steps: list[float], said: str, most: float) -> list[str]:
     parts, x, left = [_name(name, y)], float(LEFT), most
     for step, kind in zip(steps, ("ours" if name.startswith(OURS) else "other", "second"), strict=True):
         width = min(step, left) / most * PLOT
         parts.append(_bar(x, y, width, kind))
         x, left = x + width, left - min(step, left)
     cut = " …" if sum(steps) > most else ""
-    parts.append(_text(x + 8, y + 14, " + ".join(_short(value) for value in shown) + cut))
+    parts.append(_text(x + 8, y + 14, said + cut))
     return parts
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import subprocess
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -76,6 +78,7 @@ class Child:
                 env=self._env,
                 cwd=ROOT,
                 bufsize=0,
+                start_new_session=True,
             )
         try:
             self._answer()
@@ -96,7 +99,8 @@ class Child:
     def do(self, what: str, **given: int) -> dict[str, Any]:
         """Have a command obeyed, and give the answer. Raises `AdapterError`."""
         assert self._process.stdin
-        self._process.stdin.write(json.dumps({"do": what, **given}).encode() + b"\n")
+        with suppress(BrokenPipeError):  # the answer will say that it has ended
+            self._process.stdin.write(json.dumps({"do": what, **given}).encode() + b"\n")
         return self._answer()
 
     def check(self) -> None:
@@ -131,29 +135,29 @@ class Child:
         return AdapterError(self._system.name, how, said)
 
     def _end(self) -> None:
+        """Kill it and what it has started: nothing of it is asked for any more, and its place goes with it."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe:
                 pipe.close()
-        try:
-            self._process.wait(3)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
 
 
 def make_tables(system: System, url: str) -> None:
     """Have a system make its tables. Raises `AdapterError`."""
-    done = subprocess.run(  # noqa: S603  (an adapter of ours)
-        [*system.command(), "setup"],
-        env={**os.environ, **_environment(url)},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=ANSWER_SECONDS,
-        check=False,
-    )
-    if done.returncode:
-        raise AdapterError(system.name, "could not make its tables", done.stderr)
+    try:
+        subprocess.run(  # noqa: S603  (an adapter of ours)
+            [*system.command(), "setup"],
+            env={**os.environ, **_environment(url)},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=ANSWER_SECONDS,
+            check=True,
+        )
+    except subprocess.SubprocessError as error:
+        raise AdapterError(system.name, "could not make its tables", getattr(error, "stderr", "") or "") from error
 
 
 def _environment(url: str) -> dict[str, str]:

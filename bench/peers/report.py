@@ -74,9 +74,9 @@ def _circumstances(found: dict[str, Any]) -> list[str]:
     rounds = max(_rounds(found["results"]).values(), default=0)
     return [
         (
-            f"Measured {found['at'][:10]}: {machine['cores']} cores, {machine['system']}, Python {machine['python']}; "
-            f"PostgreSQL {server['server_version']} ({shown}){redis}. Medians of up to {rounds} rounds; ratios are taken "
-            "pair by pair within a round."
+            f"Measured {found['at'][:10]}: {machine['cores']} cores, {machine['system']}, Python {machine['python']}, "
+            f"PostgreSQL {server['server_version']} ({shown}){redis}. Medians of up to {rounds} rounds; ratios are "
+            "taken pair by pair within a round."
         )
     ]
 
@@ -129,7 +129,7 @@ def _left_out(found: dict[str, Any]) -> list[str]:
     ran_more = {
         result["system"]
         for result in found["results"]
-        if result.get("ran_more") or result.get("ran_once", result.get("jobs")) < result.get("jobs", 0)
+        if "ran_once" in result and (result["ran_more"] or result["ran_once"] < result["jobs"])
     }
     said.append(
         f"Jobs that ran other than once: some of {', '.join(sorted(ran_more))}."

@@ -128,8 +128,8 @@ def latency(stand: Stand, jobs: int) -> Figures:
 
 def held_snapshot(stand: Stand, jobs: int) -> Figures:
     """Rounds of fill and drain in one worker process while a transaction elsewhere holds a snapshot."""
-    each = jobs // ROUNDS
-    ledger = stand.ledger((ROUNDS + 1) * each)
+    each = max(1, jobs // ROUNDS)
+    ledger = stand.ledger((ROUNDS + 1) * each, min(STAMP_EVERY, each))
     rounds = []
     with stand.child(ledger) as producer, stand.child(ledger) as worker, psycopg.connect(stand.url) as holder:
         for number in range(ROUNDS + 1):

@@ -3,7 +3,7 @@ import { Logger, makeWorkerUtils, run } from "graphile-worker";
 import { answer, note, settings, URL } from "./child.mjs";
 
 const quiet = new Logger(() => () => {});
-const { concurrent, localQueue, batchDelay, bulk } = settings({ concurrent: 24, localQueue: 500, batchDelay: 0, bulk: 10000 });
+const { concurrent, localQueue, batchDelay, bulk } = settings({ concurrent: 50, localQueue: 2000, batchDelay: 0, bulk: 10000 });
 const utils = await makeWorkerUtils({ connectionString: URL, logger: quiet });
 let runner;
 
