@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from psycopg.errors import CheckViolation
 
-from moves import IDS, count
+from moves import count
 from pgflow import App
 from pgflow.ids import IdMaker
 from pgflow.model import NewJob
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 Db = psycopg.Connection[Any]
+IDS = IdMaker()
 MANY = enqueues.COPIED_FROM_JOBS
 PAST, FUTURE = datetime(2020, 2, 2, 2, tzinfo=UTC), datetime(2150, 1, 1, tzinfo=UTC)
 OTHER = "019ab6d5-0c5e-7cc0-8a3f-3d2f6f1f9b10"
