@@ -179,7 +179,7 @@ ENQUEUES: Final = (
                 "            self._pass_on()\n",
             ),
         ),
-        (GATHERED + "test_nobody_waits_for_those_whom_asyncio_cancels[gone5]",),
+        (GATHERED + "test_nobody_waits_for_those_whom_asyncio_cancels[gone0]",),
     ),
     Mutant(
         "future-in-the-way",
