@@ -1,7 +1,8 @@
-"""Many jobs at once go by COPY, and are stored, timed, rung for and asked for again as one job is."""
+"""One job, few and many go by ways of their own, and are stored, timed, rung for and asked for again alike."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,9 @@ import psycopg
 import pytest
 from psycopg.errors import CheckViolation
 
-from moves import IDS, count
+from moves import count
 from pgflow import App
+from pgflow.ids import IdMaker
 from pgflow.model import NewJob
 from pgflow.store import enqueues, points
 from pgflow.store import jobs as sql
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 Db = psycopg.Connection[Any]
+IDS = IdMaker()
 MANY = enqueues.COPIED_FROM_JOBS
 PAST, FUTURE = datetime(2020, 2, 2, 2, tzinfo=UTC), datetime(2150, 1, 1, tzinfo=UTC)
 OTHER = "019ab6d5-0c5e-7cc0-8a3f-3d2f6f1f9b10"
@@ -76,6 +79,12 @@ def rows(db: Db, ids: list[str]) -> list[tuple[Any, ...]]:
     return db.execute(ROWS, [ids]).fetchall()
 
 
+@pytest.mark.parametrize("given", KINDS)
+def test_one_alone_is_what_the_statement_stores(pool: Pool, db: Db, given: dict[str, Any]) -> None:
+    alone = enqueues.enqueue(pool, [new(**given)])
+    assert rows(db, alone) == rows(db, pool.run(sql.enqueue([new(**given)])))
+
+
 def test_what_is_copied_is_what_the_statement_stores(pool: Pool, db: Db, seen: list[Point]) -> None:
     copied = enqueues.enqueue(pool, of_kinds(MANY))
     assert Point("bulk/jobs", "committed") not in seen
@@ -97,16 +106,34 @@ def test_ids_come_back_in_order_whatever_the_number(pool: Pool, db: Db) -> None:
     assert count(db, "ready") == count(db, "jobs")
 
 
-def test_ids_of_a_wrong_clock_are_stamped_anew_and_the_others_kept(pool: Pool, db: Db) -> None:
-    jobs = many()
-    old, late = "00000000-0000-7abc-8def-0123456789ab", f"ffffffff{jobs[5].id[8:]}"
-    jobs[3], jobs[5] = replace(jobs[3], id=old), replace(jobs[5], id=late)
+@pytest.mark.parametrize("number", [1, 6, MANY])
+def test_ids_of_a_wrong_clock_are_stamped_anew_and_the_others_kept(pool: Pool, db: Db, number: int) -> None:
+    jobs = many(number)
+    old, late = "00000000-0000-7abc-8def-0123456789ab", f"ffffffff{jobs[-1].id[8:]}"
+    jobs[0] = replace(jobs[0], id=old)
+    jobs[-1] = replace(jobs[-1], id=late)
     given = enqueues.enqueue(pool, jobs)
-    assert [n for n, (job, one) in enumerate(zip(jobs, given, strict=True)) if job.id != one] == [3, 5]
-    assert (given[3][13:], given[5][13:]) == (old[13:], late[13:])
+    changed = [n for n, (job, one) in enumerate(zip(jobs, given, strict=True)) if job.id != one]
+    assert changed == sorted({0, number - 1})
+    assert [one[13:] for one in given] == [job.id[13:] for job in jobs]
     near = "select bool_and(abs(extract(epoch from pgflow.uuid_time(id) - created_at)) < 60), count(*) from pgflow.jobs"
-    assert db.execute(near).fetchone() == (True, MANY)
+    assert db.execute(near).fetchone() == (True, number)
     assert {str(row[0]) for row in db.execute("select job_id from pgflow.ready")} == set(given)
+
+
+@pytest.mark.parametrize("number", [1, 6, MANY])
+def test_times_are_of_the_databases_clock(pool: Pool, db: Db, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("test_enqueues.IDS", IdMaker())  # the ids of a wrong clock are this test's alone
+    right = time.time
+    ahead = """select bool_and(run_at - created_at = %s * interval '1 s'),
+      bool_and(created_at between clock_timestamp() - interval '30 s' and clock_timestamp()),
+      bool_and(expires_at - created_at = interval '90 s') from pgflow.jobs"""
+    for error in (-7200, 7200):
+        monkeypatch.setattr(time, "time", lambda error=error: right() + error)
+        for delay in (None, 60):
+            enqueues.enqueue(pool, many(number, delay=delay, expires_in=90))
+            assert db.execute(ahead, [delay or 0]).fetchone() == (True, True, True)
+            db.execute("truncate pgflow.jobs, pgflow.ready, pgflow.scheduled")
 
 
 def test_ids_in_another_spelling_are_the_same(pool: Pool, db: Db) -> None:
@@ -123,23 +150,24 @@ def test_what_is_there_or_twice_among_them_is_stored_once(pool: Pool, db: Db) ->
     assert count(db, "jobs") == count(db, "ready") == MANY
 
 
-def test_asked_again_after_a_lost_answer_all_are_stored_once(pool: Pool, db: Db) -> None:
+@pytest.mark.parametrize(("number", "last"), [(1, "enqueue_one"), (6, "enqueue"), (MANY, "bulk/ring")])
+def test_asked_again_after_a_lost_answer_all_are_stored_once(pool: Pool, db: Db, number: int, last: str) -> None:
     lost = []
 
     def lose(point: Point, _conn: Any) -> None:
-        if point == ("bulk/ring", "committed") and not lost:
+        if point == (last, "committed") and not lost:
             lost.append(point)
             msg = "the answer is lost"
             raise psycopg.OperationalError(msg)
 
     points.watcher = lose
     try:
-        jobs = many()
+        jobs = many(number)
         assert enqueues.enqueue(pool, jobs) == [job.id for job in jobs]
     finally:
         points.watcher = None
     assert lost
-    assert count(db, "jobs") == count(db, "ready") == MANY
+    assert count(db, "jobs") == count(db, "ready") == number
 
 
 @pytest.mark.parametrize("place", [3, enqueues.AT_ONCE_JOBS + 1])
@@ -153,10 +181,13 @@ def test_all_are_stored_or_none(pool: Pool, db: Db, place: int) -> None:
     pool.run(sql.enqueue([new()]))
 
 
-def test_many_ring_once_a_queue_and_not_where_every_worker_has_promised_to_poll(pool: Pool, migrated_url: str) -> None:
+@pytest.mark.parametrize("number", [1, 6, MANY])
+def test_they_ring_once_a_queue_and_not_where_every_worker_has_promised_to_poll(
+    pool: Pool, migrated_url: str, number: int
+) -> None:
     with psycopg.connect(migrated_url, autocommit=True) as ear:
         ear.execute("listen pgflow")
-        enqueues.enqueue(pool, many(queue="deaf"))
+        enqueues.enqueue(pool, many(number, queue="deaf"))
         for name, busy in (("idle", None), ("busy", timedelta(minutes=1))):
             ear.execute(
                 """insert into pgflow.workers (id, host, pid, version, backend, queues, tasks, slots, running, stopping,
@@ -164,7 +195,12 @@ def test_many_ring_once_a_queue_and_not_where_every_worker_has_promised_to_poll(
                 values (%s, 'h', 1, '0', 'asyncio', array[%s], '{}', 1, 0, false, '[]', now(), now(), now() + %s)""",
                 [name, name, busy],
             )
-        enqueues.enqueue(pool, many(queue="busy") + many(queue="idle") + many(queue="idle", delay=60))
+        enqueues.enqueue(pool, many(number, queue="busy"))
+        enqueues.enqueue(pool, many(number, queue="idle", delay=60))
+        assert list(ear.notifies(timeout=0.2)) == []
+        enqueues.enqueue(pool, many(number, queue="idle"))
+        assert [note.payload for note in ear.notifies(timeout=0.2)] == ["idle"]
+        enqueues.enqueue(pool, many(number, queue="busy") + many(number, queue="idle"))
         assert [note.payload for note in ear.notifies(timeout=0.2)] == ["idle"]
 
 
