@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 FAULTS: Final = ("raise", "kill", "cut", "unknown", "stall")
 HOT: Final = frozenset(
     {"enqueue_one", "enqueue", "bulk/jobs", "keys/enqueue", "joined/enqueue"}
-    | {"claim", "finish", "extend_leases", "reap", "promote"}
+    | {"claim", "finish", "succeed", "extend_leases", "reap", "promote"}
 )
 
 

@@ -155,6 +155,47 @@ def test_a_wish_that_came_too_late_and_a_key_end_with_the_job(pool: Pool, db: Db
     assert (count(db, "cancellations"), count(db, "unique_keys")) == (0, 0)
 
 
+def test_what_succeeded_beside_others_is_stored_with_them(pool: Pool, db: Db) -> None:
+    put(pool, flush.SPLIT_FROM + 2)
+    jobs = claim(pool)
+    outcomes = [failed(jobs[0]), *map(ended, jobs[1:-1]), dead(jobs[-1])]
+    assert store(pool, outcomes) == set()
+    kinds = dict(db.execute("select outcome::text, sum(count)::integer from pgflow.stats group by 1").fetchall())
+    assert kinds == {"failed": 1, "dead": 1, "succeeded": flush.SPLIT_FROM}
+    assert (count(db, "attempts"), count(db, "leases"), count(db, "ready")) == (flush.SPLIT_FROM + 2, 0, 1)
+
+
+@pytest.mark.parametrize("lost", ["lease", "run"])
+def test_of_a_mixed_flush_only_what_another_hand_ended_is_dropped(pool: Pool, db: Db, lost: str) -> None:
+    put(pool, flush.SPLIT_FROM + 3)
+    jobs = claim(pool, 1) + claim(pool)
+    if lost == "lease":
+        db.execute("delete from pgflow.leases where id = %s", [jobs[0].lease_id])
+    else:
+        store(pool, [dead(jobs[0])])
+    outcomes = [*map(ended, jobs[:-1]), failed(jobs[-1])]
+    assert store(pool, outcomes) == {(jobs[0].job_id, 1)}
+    succeeded = db.execute("select count(*) from pgflow.attempts where outcome = 'succeeded'").fetchone()
+    assert succeeded == (flush.SPLIT_FROM + 1,)
+    assert count(db, "leases") == 0
+
+
+def test_a_mixed_flush_locks_its_leases_in_order_of_their_ids(pool: Pool, db: Db, migrated_url: str) -> None:
+    put(pool, flush.SPLIT_FROM + 1)
+    batches = sorted([claim(pool, 1), claim(pool)], key=lambda jobs: jobs[0].lease_id)
+    first, last = batches
+    few, many = sorted(batches, key=len)
+    outcomes = [failed(few[0]), *map(ended, many)]
+    with ThreadPoolExecutor(1) as threads, another(migrated_url) as other:
+        other.execute("select from pgflow.leases where id = %s for update", [last[0].lease_id])
+        flushing = threads.submit(store, pool, outcomes)
+        wait_for_waiting(db)
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            db.execute("select from pgflow.leases where id = %s for update nowait", [first[0].lease_id])
+        other.rollback()
+        assert flushing.result(10) == set()
+
+
 @pytest.mark.parametrize("way", [failed, dead, lambda job: ended(job, OutcomeKind.SUCCEEDED, result="7")])
 def test_whoever_has_more_to_tell_takes_the_whole_statement(pool: Pool, db: Db, way: object) -> None:
     put(pool, 2)

@@ -1,25 +1,32 @@
-"""How a flush is acknowledged: by a short statement where every run just succeeded, else by the whole `finish`."""
+"""How a flush is acknowledged: runs that just succeeded by a short statement, all others by the whole `finish`."""
 
 from __future__ import annotations
 
 import time
 from bisect import bisect_right
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from psycopg import errors as pg
 
 from pgflow.model import OutcomeKind
 from pgflow.store import jobs
 from pgflow.store.admin.histogram import BOUNDS
+from pgflow.store.sending import setting
 from pgflow.store.statement import Statement, literal, load
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from pgflow.model import Outcome
     from pgflow.store.pool import Pool
 
+    Run = Callable[[Statement[Any]], Any]
+
 SUCCEED: Final = load("succeed", jobs.BY_INDEX)
+BOTH: Final = setting({**jobs.BY_INDEX, **jobs.HASHES})
+SPLIT_FROM: Final = 32
+"""So many plain successes beside other outcomes are worth a statement of their own."""
 
 
 class Tally:
@@ -44,23 +51,42 @@ class Tally:
 
 def store(pool: Pool, outcomes: Sequence[Outcome], over: Sequence[str]) -> set[tuple[str, int]]:
     """Acknowledge outcomes and delete the leases that are `over`; gives the (job, attempt)s that were dropped."""
-    if all(map(_is_plain, outcomes)):
-        try:
-            if pool.run(succeed(outcomes, over, time.monotonic())):
+    plain = [outcome for outcome in outcomes if _is_plain(outcome)]
+    try:
+        if len(plain) == len(outcomes):
+            if pool.run(succeed(plain, over, time.monotonic())):
                 return set()
-        except pg.UniqueViolation:
-            pass  # sent again after a lost answer: `finish` tells what stands
+        elif len(plain) >= SPLIT_FROM:
+            return pool.together(partial(apart, plain, outcomes, over, time.monotonic()))
+    except pg.UniqueViolation:
+        pass  # sent again after a lost answer: `finish` tells what stands
     return pool.run(jobs.finish(outcomes, over, time.monotonic()))
 
 
-def succeed(outcomes: Sequence[Outcome], over: Sequence[str], now: float) -> Statement[bool]:
+def apart(
+    plain: Sequence[Outcome], outcomes: Sequence[Outcome], over: Sequence[str], now: float, run: Run
+) -> set[tuple[str, int]]:
+    """Acknowledge the plain successes among outcomes by themselves and then the others, for `pool.together`.
+
+    The first statement locks the leases of both, in their order.
+    """
+    run(BOTH)
+    if run(succeed(plain, [], now, leases=dict.fromkeys([*over, *(o.job.lease_id for o in outcomes)]))):
+        outcomes = [outcome for outcome in outcomes if not _is_plain(outcome)]
+    return set(run(jobs.finish(outcomes, over, now)))
+
+
+def succeed(
+    outcomes: Sequence[Outcome], over: Sequence[str], now: float, *, leases: Iterable[str] = ()
+) -> Statement[bool]:
     """Acknowledge successes without results or failures before; False, and nothing is stored, where a lease is gone.
 
-    `now` is a reading of `time.monotonic()`. Raises `UniqueViolation` where a run has an outcome already.
+    It locks their leases, those that are `over`, and `leases` besides. `now` is a reading of `time.monotonic()`.
+    Raises `UniqueViolation` where a run has an outcome already.
     """
     tallies = _tallies(outcomes)
     params = {
-        "leases": literal(list(dict.fromkeys([*over, *(o.job.lease_id for o in outcomes)]))),
+        "leases": literal(list(dict.fromkeys([*over, *(o.job.lease_id for o in outcomes), *leases]))),
         "over": literal(over),
         "job_ids": literal([o.job.job_id for o in outcomes]),
         "attempts": literal([o.job.attempt for o in outcomes]),
