@@ -15,10 +15,12 @@ import psycopg
 from pgflow.errors import DatabaseUnavailableError
 from pgflow.store.connections import AllBusyError, Connections, NotOpenedError
 from pgflow.store.faults import Fault, UnansweredError, fault_of, unreachable
+from pgflow.store.sending import let_go
+from pgflow.store.statement import NO_SETTINGS
 from pgflow.store.wire import Greeting, bounds, connect, shown_dsn, with_wire_limits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from pgflow.store.wire import Wire
 
@@ -52,12 +54,17 @@ class Lender:
         self._is_direct = True
 
     @contextmanager
-    def borrowed(self) -> Iterator[Wire]:
-        """Lend a connection for a block. Raises `DatabaseUnavailableError` where none can be had."""
+    def borrowed(self, wanted: Mapping[str, str] | None = None) -> Iterator[Wire]:
+        """Lend a connection for a block: one that holds the settings `wanted`, or any; without, one that holds none.
+
+        Raises `DatabaseUnavailableError` where none can be had.
+        """
         connections = self._opened()
-        conn = self._taken(connections)
+        conn = self._taken(connections, wanted or NO_SETTINGS)
         try:
             self._busy.add(conn)
+            if wanted is None:
+                let_go(conn)
             yield conn
         except psycopg.Error as error:
             conn.is_spent = fault_of(error) in (Fault.AWAY, Fault.TURNED)
@@ -122,9 +129,9 @@ class Lender:
         self._opened().renew()
         return True
 
-    def _taken(self, connections: Connections) -> Wire:
+    def _taken(self, connections: Connections, wanted: Mapping[str, str]) -> Wire:
         try:
-            return connections.take(self._acquire_seconds)
+            return connections.take(self._acquire_seconds, wanted)
         except AllBusyError:
             busy = f"all {self._size} connections of the store were busy for {self._acquire_seconds:g} s"
             msg = f"{busy}: raise PGFLOW_DB_MAX_CONNECTIONS"

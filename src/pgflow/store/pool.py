@@ -15,7 +15,7 @@ from pgflow.errors import DatabaseUnavailableError
 from pgflow.store import points
 from pgflow.store.faults import Fault, Sent, UnansweredError, fault_of, told
 from pgflow.store.lender import Lender
-from pgflow.store.sending import execute, send, send_at_once, setting, transaction
+from pgflow.store.sending import execute, let_go, send, send_at_once, send_held, setting, transaction
 from pgflow.store.statement import Statement, all_rows
 from pgflow.store.wire import shown_dsn
 
@@ -88,8 +88,11 @@ class Pool:
         """
         query = statement.query
         return statement.read(
-            self._attempt(lambda conn, _: self._execute(conn, query, statement.params), repeatable=query.repeatable)
-        )
+            self._attempt(
+                lambda conn, _: self._execute(conn, query, statement.params),
+                repeatable=query.repeatable, wanted=query.settings,
+            )
+        )  # fmt: skip
 
     async def arun(self, statement: Statement[T]) -> T:
         """Run one statement in a thread of the store's own; not interrupted by cancellation."""
@@ -183,11 +186,14 @@ class Pool:
             answer = await anyio.to_thread.run_sync(call, limiter=self._limiter)
         return answer  # noqa: RET504 - a return within the scope hides from type checkers that it always comes
 
-    def _attempt(self, work: Callable[[Wire, Sent], T], *, repeatable: bool, patient: bool = False) -> T:
+    def _attempt(
+        self, work: Callable[[Wire, Sent], T], *, repeatable: bool, patient: bool = False,
+        wanted: Mapping[str, str] | None = None,
+    ) -> T:  # fmt: skip
         sent = Sent()
         for left in range(PASSING_TRIES, -1, -1):
             try:
-                with self.patient() if patient else self._lender.borrowed() as conn:
+                with self.patient() if patient else self._lender.borrowed(wanted) as conn:
                     sent.may_be_done = True
                     return work(conn, sent)
             except DatabaseUnavailableError as error:
@@ -220,9 +226,12 @@ class Pool:
         return repeatable or not sent.in_doubt
 
     def _execute(self, conn: Wire, query: Query, params: Any) -> list[tuple[Any, ...]]:
+        if points.watcher is None and conn.is_direct and not self._everywhere:
+            return send_held(conn, query, params)
         settings = self._local(conn, query.settings)
         if points.watcher is not None:
             # the statement and its commit would travel together, and nobody could stand between them
+            let_go(conn)
             with transaction(conn, settings) as opened:
                 return opened.run(Statement(query, params, all_rows))
         if settings is None:

@@ -191,8 +191,9 @@ class Worker:
         if self._tells:
             stored = [o for o in outcomes if (o.job.job_id, o.job.attempt) not in dropped] if dropped else outcomes
             self._crew.hooks.attempts_finished(self._crew.info, stored)
-        if any(o.job.suspect or o.job.max_attempts == 1 for o in outcomes):
+        if any(o.job.suspect for o in outcomes):
             self.claimer.woken(None)
+        self.claimer.leases_ended([o.job.queue for o in outcomes if o.job.max_attempts == 1])
         if any(o.delay and o.delay < self._options.poll_seconds for o in outcomes):
             self._due.soon()
         if self._options.verbose:

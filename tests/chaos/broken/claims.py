@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from chaos.broken.kinds import ACTS, LIMITED, LOCKS, ROUND, RULES, SQL, STORE, WAYS, WORKER, Edit, Mutant
+from chaos.broken.kinds import ACTS, HELD, LIMITED, LOCKS, ROUND, RULES, SQL, STORE, WAYS, WORKER, Edit, Mutant
 
 LEASED: Final = "select f.lease_id, clock_timestamp(), clock_timestamp() + %(seconds)s"
 
@@ -170,7 +170,19 @@ CLAIMS: Final = (
         "settings-outlive-their-transaction",
         "what pins one statement's plan is left to whoever gets the connection next",
         (Edit(STORE + "sending.py", "set_config(name, value, true)", "set_config(name, value, false)"),),
-        (LOCKS + "test_what_a_statement_sets_ends_with_its_transaction",),
+        (HELD + "test_where_every_statement_has_settings_of_the_pools_nothing_is_left_to_the_session",),
+    ),
+    Mutant(
+        "held-settings-meet-a-transaction",
+        "a transaction runs under the settings of the statement that its session ran last",
+        (Edit(STORE + "lender.py", "                let_go(conn)", "                pass"),),
+        (HELD + "test_transactions_and_borrowers_meet_none_of_them",),
+    ),
+    Mutant(
+        "held-settings-believed-after-a-failure",
+        "a session is taken to hold what a failed statement took back with it",
+        (Edit(STORE + "sending.py", "    conn.holds = None\n", "    conn.holds = settings\n"),),
+        (HELD + "test_a_statement_that_fails_leaves_no_doubt_about_what_the_session_holds",),
     ),
     Mutant(
         "fork-shares-connections",
