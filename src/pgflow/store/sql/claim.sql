@@ -2,6 +2,8 @@
 -- A job to be leased alone gets one of the lone leases while they last; the first is for a suspect, one at a time.
 -- By ctid: 2 us a job cheaper than by key, and safe, since a picked entry is locked and never updated.
 -- A lease begins by the clock, not by now(): the transaction may have waited for a lock while its jobs still ran.
+-- What a running transaction has in hand is passed by before its lock is tried, which costs 0.5 us and a word with the
+-- lock manager for each entry: seven other claims at the head made a claim a third dearer. Who came since is skipped.
 -- Only the last row carries its run_at: the mark from which a sick queue's next claim resumes.
 with picked as materialized (
   select r.ctid as place, r.rank, r.run_at, r.job_id, r.attempt, r.spent, r.suspect, r.alone
@@ -9,6 +11,7 @@ with picked as materialized (
   where r.queue = %(queue)s
     and (r.rank, r.run_at, r.job_id) >= (%(rank)s::integer, %(run_at)s::timestamptz, %(job_id)s::uuid)
     and (not r.suspect or %(suspects)s::boolean)
+    and (r.xmax = 0 or r.xmax <> all (array(select x::xid from pg_snapshot_xip(pg_current_snapshot()) as x)))
     and not exists (select from pgflow.queues as q where q.name = %(queue)s and q.paused)
   order by r.rank, r.run_at, r.job_id
   limit %(most)s::integer
