@@ -70,6 +70,28 @@ def test_a_claim_passes_by_what_another_claim_has_in_hand(hasty: Pool, migrated_
         assert [job.job_id for job in claim(hasty)] == ids[1:]
 
 
+def test_a_claim_passes_by_what_another_has_taken_since_it_began(hasty: Pool, migrated_url: str) -> None:
+    ids = put(hasty, 3)
+    late = sql.claim("default", "late", sql.new_lease_id(), [], 3, 30.0, mark=sql.HEAD, suspects=False)
+    with another(migrated_url) as claiming, another(migrated_url) as other:
+        # its snapshot, as a claim's own would be that is held up before it reads
+        claiming.execute("set transaction isolation level repeatable read")
+        claiming.execute("set local lock_timeout = '2s'")
+        claiming.execute("select from pgflow.ready")
+        other.execute("select from pgflow.ready where job_id = %s for update", [ids[0]])
+        rows = claiming.execute(late.query.text, late.params).fetchall()
+        assert [job.job_id for job in late.read(rows).jobs] == ids[1:]
+
+
+@pytest.mark.parametrize("end", ["commit", "rollback"])
+def test_a_claim_takes_what_another_hand_had_and_let_go(end: str, hasty: Pool, migrated_url: str) -> None:
+    ids = put(hasty, 3)
+    with another(migrated_url) as other:
+        other.execute("select from pgflow.ready for update")
+        other.execute(end)
+    assert [job.job_id for job in claim(hasty)] == ids
+
+
 def test_a_promotion_passes_by_what_another_hand_has_locked(hasty: Pool, db: Db, migrated_url: str) -> None:
     ids = put(hasty, 3, delay=60.0)
     hasten(db)
