@@ -82,11 +82,11 @@ def compare(
     with ExitStack() as stack:
         server = stack.enter_context(postgres())
         store = None
-        if any(system.store == "redis" for system in chosen):
+        if any(SCENARIOS[name].on_redis for name in scenarios if name in SCENARIOS) and _on_redis(chosen):
             try:
                 store = stack.enter_context(redis())
             except FileNotFoundError as error:
-                lacking |= {system.name: str(error) for system in chosen if system.store == "redis"}
+                lacking |= {system.name: str(error) for system in _on_redis(chosen)}
         for name, reason in lacking.items():
             tell(f"{name} is left out: {reason}")
         comparison = Comparison(server, store, tell)
@@ -104,6 +104,10 @@ def compare(
             "left_out": lacking | comparison.left_out,
             "results": results,
         }
+
+
+def _on_redis(systems: Sequence[System]) -> list[System]:
+    return [system for system in systems if system.store == "redis"]
 
 
 def machine() -> dict[str, Any]:

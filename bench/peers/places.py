@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import socket
 import subprocess
@@ -94,7 +95,7 @@ class Redis:
     def describe(self) -> dict[str, str]:
         """Give its version and flags."""
         found = re.search(rb"redis_version:(\S+)", self._bulk("INFO", "server"))
-        return {"redis_version": found[1].decode() if found else "?", "flags": " ".join(map(repr, REDIS_FLAGS))}
+        return {"redis_version": found[1].decode() if found else "?", "flags": shlex.join(REDIS_FLAGS)}
 
     def close(self) -> None:
         """Hang up."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bench.peers.figures import OURS, of, ratio, spread, written
 from bench.peers.plots import plots
+from bench.peers.scenarios import SCENARIOS
 from bench.peers.systems import ROOT, SYSTEMS
 from bench.peers.targets import TARGETS
 
@@ -24,6 +25,10 @@ COLUMNS: Final = (
     "", "drain, jobs/s (min-max)", "pgflow over it", "CPU a job, worker + server, µs", "WAL a job, B", "RSS, MB",
     "enqueue one / bulk, jobs/s", "latency p50 / p99, ms", "held snapshot, last round over first: rate", "history",
 )  # fmt: skip
+LABELS: Final = frozenset({"scenario", "system", "round", "workers"})
+COSTS: Final = ("jobs_per_sec", "client_cpu_us_per_job", "server_cpu_us_per_job", "wal_bytes_per_job", "rss_mb")
+KNOWN: Final = (*COSTS, "cpu_us_per_job")
+ALONE_COLUMNS: Final = ("pgflow alone", "jobs/s", "worker, µs", "server, µs", "WAL, B", "RSS, MB", "")
 
 
 def report(files: Sequence[Path], page: Path = PAGE, images: Path = IMAGES) -> None:
@@ -57,7 +62,15 @@ def read(files: Iterable[Path]) -> dict[str, Any]:
 def lines(found: dict[str, Any]) -> list[str]:
     """Give what stands between the markers."""
     results = found["results"]
-    return [*_circumstances(found), "", *_systems(results), "", *_left_out(found), *_targets(results)]
+    return [
+        *_circumstances(found),
+        "",
+        *_systems([result for result in results if result["scenario"] in SCENARIOS]),
+        *_left_out(found),
+        *_targets(results),
+        "",
+        *_alone([result for result in results if result["scenario"] not in SCENARIOS]),
+    ]
 
 
 def _rounds(results: Sequence[dict[str, Any]]) -> dict[str, int]:
@@ -83,8 +96,24 @@ def _circumstances(found: dict[str, Any]) -> list[str]:
 
 def _systems(results: Sequence[dict[str, Any]]) -> list[str]:
     names = [name for name in SYSTEMS if any(result["system"] == name for result in results)]
-    rows = [_row(results, name) for name in names]
-    return ["| " + " | ".join(row) + " |" for row in (COLUMNS, ["---"] * len(COLUMNS), *rows)]
+    return _table(COLUMNS, [_row(results, name) for name in names])
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    if not rows:
+        return []
+    return [*("| " + " | ".join(row) + " |" for row in (columns, ["---"] * len(columns), *rows)), ""]
+
+
+def _alone(results: Sequence[dict[str, Any]]) -> list[str]:
+    rows = []
+    for scenario in dict.fromkeys(result["scenario"] for result in results):
+        names = dict.fromkeys(name for result in results if result["scenario"] == scenario for name in result)
+        seen = {name: list(of(results, scenario, OURS, name).values()) for name in names if name not in LABELS}
+        figures = {name: statistics.median(values) for name, values in seen.items() if values}
+        more = ", ".join(f"{name} {written(value)}" for name, value in figures.items() if not name.endswith(KNOWN))
+        rows.append([scenario, *(written(figures.get(name)) for name in COSTS), more])
+    return _table(ALONE_COLUMNS, rows)
 
 
 def _row(results: Sequence[dict[str, Any]], name: str) -> list[str]:
@@ -131,6 +160,9 @@ def _left_out(found: dict[str, Any]) -> list[str]:
         for result in found["results"]
         if "ran_once" in result and (result["ran_more"] or result["ran_once"] < result["jobs"])
     }
+    counted = any("ran_once" in result for result in found["results"])
+    if not counted:
+        return said and [*said, ""]
     said.append(
         f"Jobs that ran other than once: some of {', '.join(sorted(ran_more))}."
         if ran_more
