@@ -86,7 +86,7 @@ def run(
             crew.work(load.queue_names, apart=case.layout == "own" and case.processes > 1)
             bench.drain(crew, replace(load, jobs=max(case.processes, round(min(share, 1.0) * WARM_JOBS))))
             cost, watch = _drain(bench, crew, load, ground.url)
-            found = claims(bench.pool)
+        found = claims(bench.pool)
     return {
         "work": case.work, "layout": case.layout, "processes": case.processes, "jobs": load.jobs,
         **cost.figures(load.jobs),
