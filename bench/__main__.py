@@ -13,7 +13,9 @@ import json
 import sys
 import tempfile
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from bench.peers.compare import compare
 from bench.peers.figures import bench_result, summary
@@ -36,19 +38,20 @@ def main(words: list[str]) -> int:
 def _compare(words: list[str]) -> int:
     given = _given(words)
     copy_adapters()
-    found = compare(given.scenarios, given.systems, given.runs, given.jobs, _tell)
-    text = json.dumps(found, indent=1) + "\n"
     with ExitStack() as stack:
-        path = given.json
-        if path is None:
-            path = Path(stack.enter_context(tempfile.TemporaryDirectory()), "run.json")
-        path.write_text(text, "utf-8")
-        if given.report:
+        path = given.json or Path(stack.enter_context(tempfile.TemporaryDirectory()), "run.json")
+        found = compare(given.scenarios, given.systems, given.runs, given.jobs, _tell, partial(_keep, path))
+        if given.report and path.exists():
             report([path])
     for line in summary(found["results"]):
         print(line)
     print(bench_result(found["results"]))
     return 1 if found["left_out"] else 0
+
+
+def _keep(path: Path, found: dict[str, Any]) -> None:
+    """Write what there is so far: a run that is broken off has not been for nothing."""
+    path.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
 
 
 def _given(words: list[str]) -> argparse.Namespace:

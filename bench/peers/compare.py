@@ -8,6 +8,7 @@ import sys
 import tempfile
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,7 +22,7 @@ from bench.peers.scenarios import SCENARIOS, Stand
 from bench.peers.systems import SYSTEMS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from bench.peers.scenarios import Figures
     from bench.peers.systems import System
@@ -33,24 +34,24 @@ FEWEST: Final = 20
 class Comparison:
     """Runs scenarios over systems; what cannot run is left out, by name and reason."""
 
-    def __init__(self, postgres: Postgres, redis: Redis | None, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, postgres: Postgres, redis: Redis | None, left_out: dict[str, str], tell: Callable[[str], None]
+    ) -> None:
         self._postgres = postgres
         self._redis = redis
         self._tell = tell
-        self.left_out: dict[str, str] = {}
+        self.left_out = left_out
 
-    def run(self, scenario: str, systems: Sequence[System], rounds: int, jobs: int | None) -> list[Result]:
+    def run(self, scenario: str, systems: Sequence[System], rounds: int, jobs: int | None) -> Iterator[Result]:
         """Measure all systems in turn, as often as there are rounds."""
-        results = []
         for number in range(1, rounds + 1):
             for system in systems:
                 if system.name in self.left_out or scenario not in (system.scenarios or SCENARIOS):
                     continue
                 figures = self._measure(scenario, system, _jobs(scenario, system, jobs))
                 if figures:
-                    results.append({"scenario": scenario, "system": system.name, "round": number, **figures})
                     self._tell(f"{scenario} {number}/{rounds} {system.name:16} {line(figures)}")
-        return results
+                    yield {"scenario": scenario, "system": system.name, "round": number, **figures}
 
     def _measure(self, scenario: str, system: System, jobs: int) -> Figures | None:
         if system.store == "redis" and (self._redis is None or not SCENARIOS[scenario].on_redis):
@@ -74,11 +75,16 @@ class Comparison:
 
 
 def compare(
-    scenarios: Sequence[str], names: Sequence[str], rounds: int, jobs: int | None, tell: Callable[[str], None]
-) -> dict[str, Any]:
-    """Run, and give all that is needed to tell of it."""
-    lacking = {name: reason for name in names if (reason := SYSTEMS[name].lacks())}
-    chosen = [SYSTEMS[name] for name in names if name not in lacking]
+    scenarios: Sequence[str],
+    names: Sequence[str],
+    rounds: int,
+    jobs: int | None,
+    tell: Callable[[str], None],
+    keep: Callable[[Result], None],
+) -> Result:
+    """Run, and give all that is needed to tell of it; `keep` is called with what there is after each result."""
+    left_out = {name: reason for name in names if (reason := SYSTEMS[name].lacks())}
+    chosen = [SYSTEMS[name] for name in names if name not in left_out]
     with ExitStack() as stack:
         server = stack.enter_context(postgres())
         store = None
@@ -86,24 +92,24 @@ def compare(
             try:
                 store = stack.enter_context(redis())
             except FileNotFoundError as error:
-                lacking |= {system.name: str(error) for system in _on_redis(chosen)}
-        for name, reason in lacking.items():
+                left_out |= {system.name: str(error) for system in _on_redis(chosen)}
+        for name, reason in left_out.items():
             tell(f"{name} is left out: {reason}")
-        comparison = Comparison(server, store, tell)
-        chosen = [system for system in chosen if system.name not in lacking]
-        results = []
-        for name in scenarios:
-            if name in SCENARIOS:
-                results += comparison.run(name, chosen, rounds, jobs)
-        results += run_alone(server.url, [name for name in scenarios if name in ALONE], rounds, jobs, tell)
-        return {
+        comparison = Comparison(server, store, left_out, tell)
+        found: Result = {
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
             "machine": machine(),
             "postgresql": server.describe(),
             "redis": store.describe() if store else {},
-            "left_out": lacking | comparison.left_out,
-            "results": results,
+            "left_out": left_out,
+            "results": [],
         }
+        compared = (comparison.run(name, chosen, rounds, jobs) for name in scenarios if name in SCENARIOS)
+        alone = run_alone(server.url, [name for name in scenarios if name in ALONE], rounds, jobs, left_out, tell)
+        for result in chain(chain.from_iterable(compared), alone):
+            found["results"].append(result)
+            keep(found)
+        return found
 
 
 def _on_redis(systems: Sequence[System]) -> list[System]:

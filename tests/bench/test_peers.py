@@ -189,9 +189,9 @@ def test_a_system_drains_a_hundred_jobs_once_each(name: str, server_url: str) ->
     told: list[str] = []
     if system.store == "redis":
         with redis() as server:
-            results = Comparison(Postgres(server_url), server, told.append).run("drain", [system], 1, 2_000)
+            results = [*Comparison(Postgres(server_url), server, {}, told.append).run("drain", [system], 1, 2_000)]
     else:
-        results = Comparison(Postgres(server_url), None, told.append).run("drain", [system], 1, 100)
+        results = [*Comparison(Postgres(server_url), None, {}, told.append).run("drain", [system], 1, 100)]
     assert results, told
     assert results[0]["ran_once"] == results[0]["jobs"]
     assert results[0]["jobs_per_sec"] > 0
