@@ -1,4 +1,4 @@
-"""The one way in: every enqueue, bulk and replay passes the hooks here and is stored by one statement."""
+"""The one way in: every enqueue, bulk and replay passes the hooks here and is stored in one transaction."""
 
 from __future__ import annotations
 
