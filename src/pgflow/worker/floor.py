@@ -63,20 +63,23 @@ class Floor:
     def take(self, jobs: Iterable[Claimed]) -> list[Claimed]:
         """Put jobs where they run, or end those that must not; gives those whose task is not known here."""
         unknown: list[Claimed] = []
-        sorted_runs: dict[str, list[Run]] = {}
+        runs: dict[str, list[Run]] = {executor: [] for executor in self.lanes}
         for job in jobs:
-            ended = ended_unstarted(job)
             task = self.tasks.get(job.task or "")
+            ended = ended_unstarted(job)
             if ended is not None:
                 self.hands.end(ended)
             elif task is None:
                 unknown.append(job)
             else:
-                run = self._admitted(Run(job, task, self.lanes[task.declared.executor]))
-                if run is not None:
-                    sorted_runs.setdefault(task.declared.executor, []).append(run)
-        for executor, runs in sorted_runs.items():
-            self.lanes[executor].put(runs)
+                executor = task.declared.executor
+                run = Run(job, task, self.lanes[executor])
+                self.hands.take(run)
+                if task.declared.concurrency is None or self._admitted(run):
+                    runs[executor].append(run)
+        for executor, admitted in runs.items():
+            if admitted:
+                self.lanes[executor].put(admitted)
         return unknown
 
     def ended(self, outcomes: Iterable[Outcome]) -> None:
@@ -130,11 +133,10 @@ class Floor:
         """The executors that this worker's tasks use."""
         return {task.declared.executor for task in self.tasks.values()} or {"async"}
 
-    def _admitted(self, run: Run) -> Run | None:
-        self.hands.take(run)
+    def _admitted(self, run: Run) -> bool:
         admitted = self.gates.enter(run)
         if admitted is None:
             delay = min(BUSY_SECONDS_MAX, float(run.job.attempt))
             message = f"{run.task.name} runs {run.task.declared.concurrency} at a time in one worker"
             self.hands.settle(run, released(run.job, ErrorCode.TASK_BUSY, delay, message=message))
-        return run if admitted else None
+        return bool(admitted)

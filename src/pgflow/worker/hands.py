@@ -38,7 +38,8 @@ class Hands:
         """Take the first outcome of an open run; False, and nothing done, for any later one. From any thread."""
         if self.open.pop(run, self) is self:
             return False
-        self.suspects.discard(run)
+        if self.suspects:
+            self.suspects.discard(run)
         self.done.append(outcome)
         self._wake()
         return True
