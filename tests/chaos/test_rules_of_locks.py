@@ -13,7 +13,7 @@ from psycopg.conninfo import make_conninfo
 from chaos.sessions import Db, another, wait_for_waiting
 from moves import IDS, claim, count, dead, ended, finish, hasten, lapse, put, states
 from pgflow.model import NewJob
-from pgflow.store import buckets
+from pgflow.store import buckets, flush
 from pgflow.store import jobs as sql
 from pgflow.store.admin import act
 from pgflow.store.pool import Pool
@@ -27,7 +27,9 @@ create table kept (what text, mode text);
 create function note_mode() returns trigger language plpgsql as
   $$ begin insert into kept values (tg_argv[0], current_setting('synchronous_commit')); return null; end $$;
 create trigger note after insert on pgflow.ready for each row execute function note_mode('enqueue');
-create trigger note after insert on pgflow.dead_letters for each row execute function note_mode('finish')"""
+create trigger note after insert on pgflow.dead_letters for each row execute function note_mode('finish');
+create trigger note after insert on pgflow.stats for each row when (new.outcome = 'succeeded')
+  execute function note_mode('succeed')"""
 
 
 def lock_waits(db: Db) -> bool:
@@ -136,9 +138,12 @@ def test_a_job_whose_enqueue_commits_while_a_removal_waits_is_put_back(pool: Poo
 
 def test_outcomes_and_jobs_are_on_disk_before_they_are_acknowledged(pool: Pool, db: Db) -> None:
     db.execute(ON_DISK)
-    put(pool)
-    finish(pool, [dead(job) for job in claim(pool)])
-    assert db.execute("select what, mode from kept").fetchall() == [("enqueue", "on"), ("finish", "on")]
+    put(pool, 2)
+    first, second = claim(pool)
+    finish(pool, [dead(first)], over=False)
+    flush.store(pool, [ended(second)], [])
+    kept = db.execute("select distinct what, mode from kept order by what").fetchall()
+    assert kept == [("enqueue", "on"), ("finish", "on"), ("succeed", "on")]
 
 
 def test_statistics_are_a_recount_of_the_attempts_that_were_stored(pool: Pool, db: Db) -> None:

@@ -123,7 +123,7 @@ def finish(outcomes: Sequence[Outcome], over: Sequence[str], now: float) -> Stat
         "waits": "{" + ",".join([f"{o.job.waited:.6f}" for o in outcomes]) + "}",
         "began": "{" + ",".join([f"{now - o.started:.6f}" for o in outcomes]) + "}",
         "ended": "{" + ",".join([f"{now - o.finished:.6f}" for o in outcomes]) + "}",
-        "more": "[" + ",".join([_more_json(n, o) for n, o in enumerate(outcomes, 1) if _has_more(o)]) + "]",
+        "more": "[" + ",".join([_more_json(n, o) for n, o in enumerate(outcomes, 1) if has_more(o)]) + "]",
     }
     return Statement(FINISH, params, _read_dropped)
 
@@ -190,6 +190,13 @@ def new_lease_id() -> str:
     return str(uuid.uuid4())
 
 
+def has_more(outcome: Outcome) -> bool:
+    """Whether an outcome says more than that the run ended, and when."""
+    return (
+        outcome.delay is not None or outcome.error_code is not None or outcome.result is not None or outcome.spent > 0
+    )
+
+
 def _read_claim(rows: Rows) -> Claim:
     if not rows:
         return Claim([], None)
@@ -200,12 +207,6 @@ def _read_claim(rows: Rows) -> Claim:
 
 def _read_dropped(rows: Rows) -> set[tuple[str, int]]:
     return {(job_id, attempt) for job_id, attempt in rows}
-
-
-def _has_more(outcome: Outcome) -> bool:
-    return (
-        outcome.delay is not None or outcome.error_code is not None or outcome.result is not None or outcome.spent > 0
-    )
 
 
 def _more_json(nth: int, o: Outcome) -> str:

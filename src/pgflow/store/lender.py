@@ -34,7 +34,7 @@ class Lender:
     """At most `size` connections at once, opened when first needed and anew in a forked child."""
 
     def __init__(
-        self, dsn: str, size: int, acquire_seconds: float, answer_seconds: float | None, prepare: Prepares
+        self, dsn: str, size: int, acquire_seconds: float, answer_seconds: float | None, prepare: Prepares, jit: str
     ) -> None:
         self._dsn = dsn
         self._conninfo = with_wire_limits(dsn)
@@ -43,6 +43,7 @@ class Lender:
         self._answer_seconds = answer_seconds
         self.bounds = bounds(answer_seconds)
         self._prepare = prepare
+        self._jit = jit
         self._lock = threading.Lock()
         self._pid = 0
         self._connections: Connections | None = None
@@ -73,7 +74,7 @@ class Lender:
     def patient(self) -> Iterator[Wire]:
         """Open a connection for what may rightly take long, an hour at most for each statement; and close it."""
         try:
-            conn, _ = connect(Greeting(self._conninfo, PATIENT_SECONDS, {}, prepares=False))
+            conn, _ = connect(Greeting(self._conninfo, PATIENT_SECONDS, {}, prepares=False, jit=self._jit))
         except psycopg.Error as error:
             raise DatabaseUnavailableError(unreachable(error, shown_dsn(self._dsn))) from error
         with conn:
@@ -145,7 +146,7 @@ class Lender:
 
     def _connect(self) -> Wire:
         prepares = {"auto": None, "on": True, "off": False}[self._prepare]
-        conn, self._offset = connect(Greeting(self._conninfo, self._answer_seconds, self.bounds, prepares))
+        conn, self._offset = connect(Greeting(self._conninfo, self._answer_seconds, self.bounds, prepares, self._jit))
         # behind a pooler what another session listens for may come here, and would be kept
         conn.add_notify_handler(lambda _: None)
         if self._is_direct and not conn.is_direct:

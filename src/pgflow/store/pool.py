@@ -54,12 +54,13 @@ class Pool:
         prepare: Prepares = "auto",
     ) -> None:
         self.dsn = dsn
-        self._lender = Lender(dsn, size, acquire_seconds, answer_seconds, prepare)
+        self._jit = jit
+        self._lender = Lender(dsn, size, acquire_seconds, answer_seconds, prepare, "on" if jit else "off")
         self._answer_seconds = answer_seconds
         self._prepare = prepare
-        self._relaxed, self._jit = relaxed, jit
+        self._relaxed = relaxed
         self._size = size
-        self._settings = {"jit": "on" if jit else "off", **({"synchronous_commit": "off"} if relaxed else {})}
+        self._settings = {"synchronous_commit": "off"} if relaxed else {}
         if reading_seconds is not None:
             self._settings["transaction_read_only"] = "on"
             self._settings["statement_timeout"] = f"{round(reading_seconds * 1000)}ms"
@@ -227,5 +228,5 @@ class Pool:
 
     def _local(self, conn: Wire, wanted: Mapping[str, str] | None = None) -> Mapping[str, str] | None:
         if not conn.is_direct:
-            return {**self._lender.bounds, **(wanted or {}), **self._settings}
+            return {"jit": "on" if self._jit else "off", **self._lender.bounds, **(wanted or {}), **self._settings}
         return {**(wanted or {}), **self._settings} if wanted or self._everywhere else None

@@ -82,12 +82,13 @@ class Wire(psycopg.Connection[tuple[Any, ...]]):
 
 
 class Greeting(NamedTuple):
-    """How a connection is opened: what bounds it, whether it may prepare statements."""
+    """How a connection is opened: what bounds it, whether it may prepare statements and has JIT `on` or `off`."""
 
     conninfo: str
     answer_seconds: float | None
     bounds: Mapping[str, str]
     prepares: bool | None
+    jit: str = "off"
 
 
 def connect(greeting: Greeting) -> tuple[Wire, float]:
@@ -108,7 +109,7 @@ def connect(greeting: Greeting) -> tuple[Wire, float]:
         if not (wire.is_direct if greeting.prepares is None else greeting.prepares):
             wire.prepare_threshold = None
         if wire.is_direct:
-            send(wire, BOUND, {"bounds": json.dumps(greeting.bounds)}, prepare=False)
+            send(wire, BOUND, {"bounds": json.dumps(greeting.bounds), "jit": greeting.jit}, prepare=False)
     except BaseException:
         wire.close()
         raise
