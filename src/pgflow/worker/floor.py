@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 from pgflow.codes import ErrorCode
@@ -77,22 +78,25 @@ class Floor:
                 self.hands.take(run)
                 if task.declared.concurrency is None or self._admitted(run):
                     runs[executor].append(run)
-        for executor, admitted in runs.items():
+        for name, admitted in runs.items():
             if admitted:
-                self.lanes[executor].put(admitted)
+                self.lanes[name].put(admitted)
         return unknown
 
     def ended(self, outcomes: Iterable[Outcome]) -> None:
         """Learn run times from outcomes, and let in what waited for them."""
         self.left(o.job for o in outcomes)
-        sums: dict[str, tuple[int, float]] = {}
+        spans: defaultdict[str | None, list[float]] = defaultdict(list)
         for outcome in outcomes:
-            task = self.tasks.get(outcome.job.task or "")
-            if task is not None and outcome.finished > outcome.started:
-                count, seconds = sums.get(task.declared.executor, (0, 0.0))
-                sums[task.declared.executor] = count + 1, seconds + outcome.finished - outcome.started
-        for executor, (count, seconds) in sums.items():
-            self.lanes[executor].observe(seconds / count)
+            if outcome.finished > outcome.started:
+                spans[outcome.job.task].append(outcome.finished - outcome.started)
+        of_lanes: defaultdict[str, list[float]] = defaultdict(list)
+        for name, seconds in spans.items():
+            task = self.tasks.get(name or "")
+            if task is not None:
+                of_lanes[task.declared.executor] += seconds
+        for executor, seconds in of_lanes.items():
+            self.lanes[executor].observe(sum(seconds) / len(seconds))
 
     def left(self, jobs: Iterable[Claimed]) -> None:
         """Let in what waited for these jobs to end."""
