@@ -39,7 +39,7 @@ class Task(Generic[P, R_co]):
         self.name = options.name
         signature = signature_of(function, skip_first=options.bind)
         self.check_call = CallCheck(signature, options.name)
-        self.decoder = Decoder(function, signature, self.check_call)
+        self.decode = Decoder(function, signature, self.check_call).decode
         self.door = door
         self.wiring = Wiring(options.retry_policy)
         self._as_declared: BoundTask[P, Any] = BoundTask(self, {})
@@ -128,10 +128,6 @@ class Task(Generic[P, R_co]):
         given = {"delay": countdown, "run_at": eta, "expires": expires, "priority": priority, "queue": queue}
         keywords = {name: value for name, value in given.items() if value is not None}
         return BoundTask(self, keywords).send(*_checked_call((tuple(args), kwargs or {})))
-
-    def decode(self, args_text: str | None, kwargs_text: str | None) -> tuple[list[Any], dict[str, Any]]:
-        """Return stored arguments as the function is annotated. Raises `BadPayloadError` where they do not fit."""
-        return self.decoder.decode(args_text, kwargs_text)
 
     def __repr__(self) -> str:
         """Show the name."""

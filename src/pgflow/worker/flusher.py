@@ -103,7 +103,8 @@ class Flusher:
         return True
 
     def _count(self, outcomes: list[Outcome], dropped: set[tuple[str, int]]) -> None:
-        self.counts.update(str(outcome.kind) for outcome in outcomes)
+        for kind, count in Counter([outcome.kind for outcome in outcomes]).items():
+            self.counts[str(kind)] += count
         if dropped:
             self.dropped += len(dropped)
             self._lost |= dropped
