@@ -115,7 +115,7 @@ class Claimed(NamedTuple):
     """A job in this worker's hands: one numbered attempt under one lease, as the claim returned it.
 
     `task` is None where the entry has no job; `waited` and `age` are seconds since the entry's and the
-    job's own run_at, read when it was claimed.
+    job's own run_at, read when it was claimed; `age` is 0 on the first attempt, where they are the same.
     """
 
     lease_id: str

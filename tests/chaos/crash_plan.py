@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 FAULTS: Final = ("raise", "kill", "cut", "unknown", "stall")
 HOT: Final = frozenset(
-    {"enqueue", "keys/enqueue", "joined/enqueue", "claim", "finish", "extend_leases", "reap", "promote"}
+    {"enqueue", "keys/enqueue", "joined/enqueue", "claim", "finish", "succeed", "extend_leases", "reap", "promote"}
 )
 
 

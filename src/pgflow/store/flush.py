@@ -41,10 +41,23 @@ def store(pool: Pool, outcomes: Sequence[Outcome], over: Sequence[str]) -> set[t
             if pool.run(succeed(plain, over, time.monotonic())):
                 return set()
         elif len(plain) >= SPLIT_FROM:
-            return pool.together(partial(_apart, plain, outcomes, over, time.monotonic()))
+            return pool.together(partial(apart, plain, outcomes, over, time.monotonic()))
     except pg.UniqueViolation:
         pass  # sent again after a lost answer: `finish` tells what stands
     return pool.run(jobs.finish(outcomes, over, time.monotonic()))
+
+
+def apart(
+    plain: Sequence[Outcome], outcomes: Sequence[Outcome], over: Sequence[str], now: float, run: Run
+) -> set[tuple[str, int]]:
+    """Acknowledge the plain successes among outcomes by themselves and then the others, for `pool.together`.
+
+    The first statement locks the leases of both, in their order.
+    """
+    run(BOTH)
+    if run(succeed(plain, [], now, leases=dict.fromkeys([*over, *(o.job.lease_id for o in outcomes)]))):
+        outcomes = [outcome for outcome in outcomes if not _is_plain(outcome)]
+    return set(run(jobs.finish(outcomes, over, now)))
 
 
 def succeed(
@@ -75,16 +88,6 @@ def succeed(
         "runs": [literal(_histogram(runs)) for _, runs in tallies.values()],
     }
     return Statement(SUCCEED, params, bool)
-
-
-def _apart(
-    plain: Sequence[Outcome], outcomes: Sequence[Outcome], over: Sequence[str], now: float, run: Run
-) -> set[tuple[str, int]]:
-    # the first statement locks the leases of both, in their order
-    run(BOTH)
-    if run(succeed(plain, [], now, leases=dict.fromkeys([*over, *(o.job.lease_id for o in outcomes)]))):
-        outcomes = [outcome for outcome in outcomes if not _is_plain(outcome)]
-    return set(run(jobs.finish(outcomes, over, now)))
 
 
 def _is_plain(outcome: Outcome) -> bool:

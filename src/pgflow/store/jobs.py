@@ -98,7 +98,7 @@ def void(leases: Sequence[str]) -> Statement[None]:
 
 def recover(worker: str, leases: Sequence[str]) -> Statement[Claim]:
     """Read back what a claim with a lost answer took; only behind `void` is that all it will ever take."""
-    return Statement(RECOVER, {"worker": worker, "leases": literal(leases)}, _read_claim)
+    return Statement(RECOVER, {"worker": worker, "leases": literal(leases)}, _read_jobs)
 
 
 def finish(outcomes: Sequence[Outcome], over: Sequence[str], now: float) -> Statement[set[tuple[str, int]]]:
@@ -199,6 +199,13 @@ def _has_more(outcome: Outcome) -> bool:
 
 
 def _read_claim(rows: Rows) -> Claim:
+    if rows and rows[0][0] != rows[-1][0]:
+        # what goes alone comes behind the rest: by rank, by time, which is the longest wait first, and by id
+        rows.sort(key=lambda row: (row[5], -row[16], row[1]))
+    return _read_jobs(rows)
+
+
+def _read_jobs(rows: Rows) -> Claim:
     if not rows:
         return Claim([], None)
     last = rows[-1]
