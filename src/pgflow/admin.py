@@ -8,40 +8,44 @@ looks; a function of `run`, such as `act.cancel`, with `app.db.together(lambda r
 
 from __future__ import annotations
 
-from pgflow.codec import encode_value
-from pgflow.codes import suggested_action
-from pgflow.ids import id_time, parse_id
-from pgflow.model import Attempt, JobRow, OutcomeKind, check_name
-from pgflow.redact import redacted, redacted_args, redacted_text
-from pgflow.retry import DEFAULT_POLICY
-from pgflow.store import buckets, rates
-from pgflow.store.admin import Run, act, doctor, look, stats
-from pgflow.store.admin.dead import DeadFilter, DeadJob, DeadPage, dead_listing
-from pgflow.store.admin.explain import explain
-from pgflow.store.admin.lineage import Lineage, lineage
-from pgflow.store.admin.timeline import timeline
-from pgflow.store.faults import FAULTS, StoreError
-from pgflow.store.statement import Query, Statement, all_rows, first_column, literal, load, nothing
-from pgflow.store.wire import shown_dsn
-from pgflow.task.showing import shown_call
-from pgflow.views import (
-    Bucket,
-    Change,
-    Check,
-    DeadGroup,
-    DeadLetter,
-    DecisionRow,
-    Explanation,
-    JobFilter,
-    Page,
-    QueueLimits,
-    QueueRow,
-    Timeline,
-    WorkerRow,
-)
-from pgflow.web import LOCAL, Answer, Call, Credentials, Endpoint, Problem, is_loopback
-from pgflow.worker.lifespans import lifespans
-from pgflow.worker.maintenance import Maintenance, turn, whose_turn
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pgflow.codec import encode_value
+    from pgflow.codes import suggested_action
+    from pgflow.ids import id_time, parse_id
+    from pgflow.model import Attempt, JobRow, OutcomeKind, check_name
+    from pgflow.redact import redacted, redacted_args, redacted_text
+    from pgflow.retry import DEFAULT_POLICY
+    from pgflow.store import buckets, rates
+    from pgflow.store.admin import Run, act, doctor, look, stats
+    from pgflow.store.admin.dead import DeadFilter, DeadJob, DeadPage, dead_listing
+    from pgflow.store.admin.explain import explain
+    from pgflow.store.admin.lineage import Lineage, lineage
+    from pgflow.store.admin.timeline import timeline
+    from pgflow.store.faults import FAULTS, StoreError
+    from pgflow.store.statement import Query, Statement, all_rows, first_column, literal, load, nothing
+    from pgflow.store.wire import shown_dsn
+    from pgflow.task.showing import shown_call
+    from pgflow.views import (
+        Bucket,
+        Change,
+        Check,
+        DeadGroup,
+        DeadLetter,
+        DecisionRow,
+        Explanation,
+        JobFilter,
+        Page,
+        QueueLimits,
+        QueueRow,
+        Timeline,
+        WorkerRow,
+    )
+    from pgflow.web import LOCAL, Answer, Call, Credentials, Endpoint, Problem, is_loopback
+    from pgflow.worker.lifespans import lifespans
+    from pgflow.worker.maintenance import Maintenance, turn, whose_turn
 
 __all__ = [
     "DEFAULT_POLICY",
@@ -107,3 +111,108 @@ __all__ = [
     "turn",
     "whose_turn",
 ]
+
+_HOMES: Final = {
+    "pgflow.codec": ("encode_value",),
+    "pgflow.codes": ("suggested_action",),
+    "pgflow.ids": (
+        "id_time",
+        "parse_id",
+    ),
+    "pgflow.model": (
+        "Attempt",
+        "JobRow",
+        "OutcomeKind",
+        "check_name",
+    ),
+    "pgflow.redact": (
+        "redacted",
+        "redacted_args",
+        "redacted_text",
+    ),
+    "pgflow.retry": ("DEFAULT_POLICY",),
+    "pgflow.store": (
+        "buckets",
+        "rates",
+    ),
+    "pgflow.store.admin": (
+        "Run",
+        "act",
+        "doctor",
+        "look",
+        "stats",
+    ),
+    "pgflow.store.admin.dead": (
+        "DeadFilter",
+        "DeadJob",
+        "DeadPage",
+        "dead_listing",
+    ),
+    "pgflow.store.admin.explain": ("explain",),
+    "pgflow.store.admin.lineage": (
+        "Lineage",
+        "lineage",
+    ),
+    "pgflow.store.admin.timeline": ("timeline",),
+    "pgflow.store.faults": (
+        "FAULTS",
+        "StoreError",
+    ),
+    "pgflow.store.statement": (
+        "Query",
+        "Statement",
+        "all_rows",
+        "first_column",
+        "literal",
+        "load",
+        "nothing",
+    ),
+    "pgflow.store.wire": ("shown_dsn",),
+    "pgflow.task.showing": ("shown_call",),
+    "pgflow.views": (
+        "Bucket",
+        "Change",
+        "Check",
+        "DeadGroup",
+        "DeadLetter",
+        "DecisionRow",
+        "Explanation",
+        "JobFilter",
+        "Page",
+        "QueueLimits",
+        "QueueRow",
+        "Timeline",
+        "WorkerRow",
+    ),
+    "pgflow.web": (
+        "LOCAL",
+        "Answer",
+        "Call",
+        "Credentials",
+        "Endpoint",
+        "Problem",
+        "is_loopback",
+    ),
+    "pgflow.worker.lifespans": ("lifespans",),
+    "pgflow.worker.maintenance": (
+        "Maintenance",
+        "turn",
+        "whose_turn",
+    ),
+}
+_HOME_OF: Final = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    # on first use (PEP 562): a worker's plugins have need of a few of these, and the rest is 2 MB
+    if name not in _HOME_OF:
+        msg = f"module 'pgflow.admin' has no attribute {name!r}"
+        raise AttributeError(msg)
+    home = _HOME_OF[name]
+    value = getattr(import_module(home), name, None) or import_module(f"{home}.{name}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

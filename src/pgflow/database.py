@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 from pgflow.errors import DatabaseUnavailableError
 from pgflow.store import buckets
-from pgflow.store.embedded import acquire
 from pgflow.store.migrate import migrate
 from pgflow.store.pool import Pool
 
@@ -64,6 +63,8 @@ class Database:
             msg = "no database: set PGFLOW_DATABASE_URL (PGFLOW_EMBEDDED=0 rules the embedded one out)"
             raise DatabaseUnavailableError(msg)
         if self._server is None:
+            from pgflow.store.embedded import acquire  # noqa: PLC0415 - 1 MB that nobody with a server has need of
+
             self._server = acquire(EMBEDDED_DIRECTORY)
             logger.warning(
                 "no PGFLOW_DATABASE_URL: using the embedded PostgreSQL in %s, for development",

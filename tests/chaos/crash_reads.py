@@ -36,7 +36,7 @@ def reads(app: App) -> Iterator[Callable[[], Any]]:
     for statement in (
         look.dead_letters(), look.dead_groups(), look.queues(), look.limits(), look.workers(), look.decisions(),
         look.counts(), look.outcomes(), buckets.listing(), buckets.archived(), stats.series(60, 10),
-        settle.unsettled(["default"], later=True), sql.waiting_queues({"default": sql.HEAD}), entries.listing(),
+        settle.unsettled(["default"], later=True), sql.waiting_queues(["default"]), entries.listing(),
         rows.overdue(60.0), Statement(health.PING, {}, all_rows), Statement(paging.IDENTITY, {}, all_rows),
     ):  # fmt: skip
         yield lambda statement=statement: pool.run(statement)

@@ -187,6 +187,14 @@ def test_a_tighter_bound_of_the_roles_own_stays(migrated_url: str) -> None:
     pool.close()
 
 
+@pytest.mark.parametrize("wanted", [False, True])
+def test_no_statement_is_compiled_unless_that_is_wished(migrated_url: str, wanted: bool) -> None:
+    pool = Pool(psycopg.conninfo.make_conninfo(migrated_url, options="-c jit=on"), jit=wanted)
+    asked = Query("jit", "select current_setting('jit')")
+    assert pool.run(Statement(asked, {}, all_rows)) == [("on" if wanted else "off",)]
+    pool.close()
+
+
 def test_a_claim_behind_a_locked_table_gives_up_and_leases_nothing_later(far: Pool, db: Db, migrated_url: str) -> None:
     put(far)
     with psycopg.connect(migrated_url) as other:

@@ -22,12 +22,15 @@ CHOSEN_BY_THE_BENCH: Final = ("PGFLOW_APP", "PGFLOW_QUEUE", "PGFLOW_WORKER_ID", 
 class Hand:
     """One process. What it says is heard by a thread, which notes how many of its jobs have ended."""
 
-    def __init__(self, heard: threading.Condition, dsn: str, backend: str, settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self, heard: threading.Condition, dsn: str, backend: str, settings: Mapping[str, Any],
+        through: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         given = json.dumps({"dsn": dsn, "backend": backend, "settings": dict(settings)})
         kept = {name: value for name, value in os.environ.items() if name not in CHOSEN_BY_THE_BENCH}
         self._heard = heard
         self._process = subprocess.Popen(  # noqa: S603 - this interpreter, and a module of this package
-            [sys.executable, "-m", "pgflow.bench.child", given],
+            [*through, sys.executable, "-m", "pgflow.bench.child", given],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=kept,
             start_new_session=True,  # Ctrl-C is for the other side, whose end closes its stdin
         )  # fmt: skip
@@ -89,11 +92,16 @@ class Hand:
 
 
 class Crew:
-    """Some processes alike, for the length of a block."""
+    """Some processes alike, for the length of a block; each is started through one of the commands, in turn.
 
-    def __init__(self, size: int, dsn: str, backend: str, settings: Mapping[str, Any]) -> None:
+    A command becomes the process it starts, as `ip netns exec NAME` does, or its CPU is not counted.
+    """
+
+    def __init__(
+        self, size: int, dsn: str, backend: str, settings: Mapping[str, Any], through: Sequence[Sequence[str]] = ((),)
+    ) -> None:
         self._heard = threading.Condition()
-        self.hands = [Hand(self._heard, dsn, backend, settings) for _ in range(size)]
+        self.hands = [Hand(self._heard, dsn, backend, settings, through[n % len(through)]) for n in range(size)]
 
     def __enter__(self) -> Self:
         """Wait for nothing yet: they start meanwhile."""
@@ -109,10 +117,10 @@ class Crew:
         """Their process ids."""
         return [hand.pid for hand in self.hands]
 
-    def work(self, queues: Sequence[str]) -> None:
-        """Have them all work these queues; they are at it when this returns."""
-        for hand in self.hands:
-            hand.tell("work", queues=list(queues))
+    def work(self, queues: Sequence[str], *, apart: bool = False) -> None:
+        """Have them all work these queues, or each its own; they are at it when this returns."""
+        for number, hand in enumerate(self.hands):
+            hand.tell("work", queues=[queues[number]] if apart else list(queues))
         for hand in self.hands:
             self._answered(hand, "started")
 

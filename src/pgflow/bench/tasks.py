@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any, Final
 
+import anyio
+
 from pgflow.app import App
 from pgflow.retry import Fixed
 from pgflow.task import Context
@@ -19,7 +21,7 @@ starts: list[tuple[int, float]] = []
 def make_app(**settings: Any) -> App:
     """Make an app of these tasks; its settings outrank the environment."""
     app = App("bench", **settings)
-    for function in (nothing, nothing_in_thread, note_start):
+    for function in (nothing, nothing_in_thread, note_start, rest, work):
         app.task(queue=QUEUE, name=function.__name__)(function)
     app.task(queue=QUEUE, name="fail_once", bind=True, retry_policy=Fixed(RETRY_SECONDS))(fail_once)
     return app
@@ -36,6 +38,16 @@ def nothing_in_thread(payload: Any) -> None:
 async def note_start(number: int) -> None:
     """Note when this job's own code began."""
     starts.append((number, time.monotonic()))
+
+
+async def rest(milliseconds: float) -> None:
+    """Wait, as for an answer from elsewhere: the worker's slots are the limit."""
+    await anyio.sleep(milliseconds / 1000)
+
+
+async def work(steps: int) -> None:
+    """Keep the worker's own core busy: about 4 us for 100 steps."""
+    sum(step * step for step in range(steps))
 
 
 async def fail_once(job: Context, payload: Any) -> None:  # noqa: ARG001 - the shape of the others

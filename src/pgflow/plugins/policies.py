@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("pgflow.policies")
 
 LOOK_SECONDS: Final = 1.0
+IDLE_SECONDS: Final = 5.0
+"""Between looks while no claim is judged."""
 STALE_SECONDS: Final = 30.0
 PAUSED_REST_SECONDS: Final = 0.5
 QUEUE_PAUSED: Final = "QUEUE_PAUSED"
@@ -52,7 +54,10 @@ class PoliciesSettings(PluginSettings, prefix="PGFLOW_POLICIES_"):
 
 
 class Policies:
-    """Knows every queue's limits, at most a second old, and judges claims by them without waiting.
+    """Knows every queue's limits, and judges claims by them without waiting.
+
+    What it knows is at most a second old while there are claims; the first ones after an idle time are judged by what
+    may be five seconds old, and have it looked at.
 
     What an operator set outranks what stands in code, limit by limit.
     """
@@ -65,6 +70,8 @@ class Policies:
         self._settings = PoliciesSettings.model_construct()
         self._set: dict[str, QueueLimits] = {}
         self._looked_at: float | None = None
+        self._has_judged = False
+        self._wanted = anyio.Event()
 
     @hookimpl
     def pgflow_configure(self) -> None:
@@ -73,12 +80,13 @@ class Policies:
 
     @hookimpl
     def pgflow_lifespan(self, app: Any, role: str) -> AbstractAsyncContextManager[None] | None:
-        """Look at what operators set, at once and then each second, beside a worker."""
+        """Look at what operators set, at once and then each second in which claims are judged, beside a worker."""
         return self._looking(app) if role == "worker" else None
 
     @hookimpl
     def pgflow_before_claim(self, claim: Claim) -> None:
         """Set the queue's limits, or hold it back where it is paused, or its limits are not known."""
+        self._judged()
         unknown = self._why_unknown()
         if unknown:
             claim.pause(LIMITS_UNKNOWN, unknown)
@@ -108,7 +116,7 @@ class Policies:
 
         failing = False
         while True:
-            await anyio.sleep(LOOK_SECONDS)
+            await self._rest()
             try:
                 await self._look(app)
                 failing = False
@@ -116,6 +124,19 @@ class Policies:
                 if not failing:
                     logger.warning("cannot look at the limits of queues: %s; trying again", error)
                 failing = True
+
+    async def _rest(self) -> None:
+        await anyio.sleep(LOOK_SECONDS)
+        if not self._has_judged:
+            self._wanted = anyio.Event()
+            with anyio.move_on_after(IDLE_SECONDS - LOOK_SECONDS):
+                await self._wanted.wait()
+        self._has_judged = False
+
+    def _judged(self) -> None:
+        if not self._has_judged:
+            self._has_judged = True
+            self._wanted.set()
 
     async def _look(self, app: Any) -> None:
         from pgflow.admin import look  # noqa: PLC0415 - `pgflow --help` needs no database driver

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 from psycopg.pq import TransactionStatus
 
+from pgflow.store.statement import NO_SETTINGS
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from pgflow.store.wire import Wire
 
@@ -21,6 +23,8 @@ REST_SECONDS: Final = 60.0
 LIFE_SECONDS: Final = 3_600.0
 LOOKED_AT_SECONDS: Final = 1.0
 """One that rested for longer is looked at before it is used: the server may have closed it."""
+CHANGES_MOST: Final = 8
+"""After so many loans that changed what a session holds, one more is opened, while there may be more."""
 
 
 class AllBusyError(Exception):
@@ -61,14 +65,15 @@ class Connections:
         self._count = 0
         self._is_shut = False
         self._renewed_at = 0.0
+        self._changes = 0
 
-    def take(self, seconds: float) -> Wire:
-        """Give a connection, the one last used first.
+    def take(self, seconds: float, wanted: Mapping[str, str] = NO_SETTINGS) -> Wire:
+        """Give a connection: of those that hold the settings `wanted` the last used, or else the longest unused.
 
         Raises what `connect` raises, `AllBusyError`, or `NotOpenedError`.
         """
         with self._turn:
-            conn = self._rested()
+            conn = self._rested(wanted)
             if conn is not None:
                 return conn
             end = time.monotonic() + seconds
@@ -77,13 +82,13 @@ class Connections:
                     raise NotOpenedError
                 if not self._turn.wait(end - time.monotonic()):
                     raise AllBusyError
-                conn = self._rested()
+                conn = self._rested(wanted)
                 if conn is not None:
                     return conn
             if self._is_shut:
                 raise NotOpenedError
             self._count += 1
-        return self._opened(end)
+        return self._opened(end, wanted)
 
     def give(self, conn: Wire) -> None:
         """Take a connection back, to be kept where it is good."""
@@ -132,18 +137,33 @@ class Connections:
             self._is_shut = True
         self.drop_idle()
 
-    def _rested(self) -> Wire | None:
+    def _rested(self, wanted: Mapping[str, str]) -> Wire | None:
         while self._idle:
-            conn = self._idle.pop()
+            places = range(len(self._idle) - 1, -1, -1)
+            conn = self._idle.pop(next((nth for nth in places if self._idle[nth].holds == wanted), 0))
             if time.monotonic() - conn.rested_at < LOOKED_AT_SECONDS or _is_quiet(conn):
+                if conn.holds != wanted:
+                    self._note_change()
                 return conn
             self._count -= 1
             conn.close()
         return None
 
-    def _opened(self, end: float) -> Wire:
-        attempt = Attempt()
+    def _note_change(self) -> None:
+        self._changes += 1
+        if self._changes >= CHANGES_MOST and self._count < self._size and not self._is_shut:
+            self._changes = 0
+            self._count += 1
+            attempt = Attempt()
+            attempt.is_left = True
+            self._open_beside(attempt)
+
+    def _open_beside(self, attempt: Attempt) -> None:
         threading.Thread(target=self._open, args=[attempt], name="pgflow-connect", daemon=True).start()
+
+    def _opened(self, end: float, wanted: Mapping[str, str]) -> Wire:
+        attempt = Attempt()
+        self._open_beside(attempt)
         with self._turn:
             self._turn.wait_for(lambda: attempt.is_over or self._idle or self._is_shut, end - time.monotonic())
             if attempt.error is not None:
@@ -151,7 +171,7 @@ class Connections:
             conn = attempt.conn
             if conn is None:
                 attempt.is_left = True
-                conn = self._rested()
+                conn = self._rested(wanted)
             if conn is None:
                 raise NotOpenedError
             return conn

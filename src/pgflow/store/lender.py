@@ -15,10 +15,12 @@ import psycopg
 from pgflow.errors import DatabaseUnavailableError
 from pgflow.store.connections import AllBusyError, Connections, NotOpenedError
 from pgflow.store.faults import Fault, UnansweredError, fault_of, unreachable
+from pgflow.store.sending import let_go
+from pgflow.store.statement import NO_SETTINGS
 from pgflow.store.wire import Greeting, bounds, connect, shown_dsn, with_wire_limits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from pgflow.store.wire import Wire
 
@@ -34,7 +36,7 @@ class Lender:
     """At most `size` connections at once, opened when first needed and anew in a forked child."""
 
     def __init__(
-        self, dsn: str, size: int, acquire_seconds: float, answer_seconds: float | None, prepare: Prepares
+        self, dsn: str, size: int, acquire_seconds: float, answer_seconds: float | None, prepare: Prepares, jit: str
     ) -> None:
         self._dsn = dsn
         self._conninfo = with_wire_limits(dsn)
@@ -43,6 +45,7 @@ class Lender:
         self._answer_seconds = answer_seconds
         self.bounds = bounds(answer_seconds)
         self._prepare = prepare
+        self._jit = jit
         self._lock = threading.Lock()
         self._pid = 0
         self._connections: Connections | None = None
@@ -51,12 +54,17 @@ class Lender:
         self._is_direct = True
 
     @contextmanager
-    def borrowed(self) -> Iterator[Wire]:
-        """Lend a connection for a block. Raises `DatabaseUnavailableError` where none can be had."""
+    def borrowed(self, wanted: Mapping[str, str] | None = None) -> Iterator[Wire]:
+        """Lend a connection for a block: one that holds the settings `wanted`, or any; without, one that holds none.
+
+        Raises `DatabaseUnavailableError` where none can be had.
+        """
         connections = self._opened()
-        conn = self._taken(connections)
+        conn = self._taken(connections, wanted or NO_SETTINGS)
         try:
             self._busy.add(conn)
+            if wanted is None:
+                let_go(conn)
             yield conn
         except psycopg.Error as error:
             conn.is_spent = fault_of(error) in (Fault.AWAY, Fault.TURNED)
@@ -73,7 +81,7 @@ class Lender:
     def patient(self) -> Iterator[Wire]:
         """Open a connection for what may rightly take long, an hour at most for each statement; and close it."""
         try:
-            conn, _ = connect(Greeting(self._conninfo, PATIENT_SECONDS, {}, prepares=False))
+            conn, _ = connect(Greeting(self._conninfo, PATIENT_SECONDS, {}, prepares=False, jit=self._jit))
         except psycopg.Error as error:
             raise DatabaseUnavailableError(unreachable(error, shown_dsn(self._dsn))) from error
         with conn:
@@ -121,9 +129,9 @@ class Lender:
         self._opened().renew()
         return True
 
-    def _taken(self, connections: Connections) -> Wire:
+    def _taken(self, connections: Connections, wanted: Mapping[str, str]) -> Wire:
         try:
-            return connections.take(self._acquire_seconds)
+            return connections.take(self._acquire_seconds, wanted)
         except AllBusyError:
             busy = f"all {self._size} connections of the store were busy for {self._acquire_seconds:g} s"
             msg = f"{busy}: raise PGFLOW_DB_MAX_CONNECTIONS"
@@ -145,7 +153,7 @@ class Lender:
 
     def _connect(self) -> Wire:
         prepares = {"auto": None, "on": True, "off": False}[self._prepare]
-        conn, self._offset = connect(Greeting(self._conninfo, self._answer_seconds, self.bounds, prepares))
+        conn, self._offset = connect(Greeting(self._conninfo, self._answer_seconds, self.bounds, prepares, self._jit))
         # behind a pooler what another session listens for may come here, and would be kept
         conn.add_notify_handler(lambda _: None)
         if self._is_direct and not conn.is_direct:

@@ -15,7 +15,7 @@ from pgflow.errors import DatabaseUnavailableError
 from pgflow.store import points
 from pgflow.store.faults import Fault, Sent, UnansweredError, fault_of, told
 from pgflow.store.lender import Lender
-from pgflow.store.sending import execute, send, send_at_once, setting, transaction
+from pgflow.store.sending import execute, let_go, send, send_at_once, send_held, setting, transaction
 from pgflow.store.statement import Statement, all_rows
 from pgflow.store.wire import shown_dsn
 
@@ -54,12 +54,13 @@ class Pool:
         prepare: Prepares = "auto",
     ) -> None:
         self.dsn = dsn
-        self._lender = Lender(dsn, size, acquire_seconds, answer_seconds, prepare)
+        self._jit = jit
+        self._lender = Lender(dsn, size, acquire_seconds, answer_seconds, prepare, "on" if jit else "off")
         self._answer_seconds = answer_seconds
         self._prepare = prepare
-        self._relaxed, self._jit = relaxed, jit
+        self._relaxed = relaxed
         self._size = size
-        self._settings = {"jit": "on" if jit else "off", **({"synchronous_commit": "off"} if relaxed else {})}
+        self._settings = {"synchronous_commit": "off"} if relaxed else {}
         if reading_seconds is not None:
             self._settings["transaction_read_only"] = "on"
             self._settings["statement_timeout"] = f"{round(reading_seconds * 1000)}ms"
@@ -87,18 +88,22 @@ class Pool:
         """
         query = statement.query
         return statement.read(
-            self._attempt(lambda conn, _: self._execute(conn, query, statement.params), repeatable=query.repeatable)
-        )
+            self._attempt(
+                lambda conn, _: self._execute(conn, query, statement.params),
+                repeatable=query.repeatable, wanted=query.settings,
+            )
+        )  # fmt: skip
 
     async def arun(self, statement: Statement[T]) -> T:
         """Run one statement in a thread of the store's own; not interrupted by cancellation."""
         return await self.arun_call(lambda: self.run(statement))
 
-    def together(self, work: Callable[[Callable[[Statement[Any]], Any]], T]) -> T:
+    def together(self, work: Callable[[Callable[[Statement[Any]], Any]], T], *, repeatable: bool = False) -> T:
         """Call `work(run)`: every statement it runs shares one transaction.
 
-        It is called again after a deadlock, and where a connection was lost before the commit was sent; not where
-        the commit's answer was, which `DatabaseUnavailableError.in_doubt` then says.
+        It is called again after a deadlock, and where a connection was lost before the commit was sent. Where the
+        commit's answer was, it is only where `repeatable` says that this does no harm; else, and where the second
+        try is lost too, `DatabaseUnavailableError.in_doubt` says so.
         """
 
         def body(conn: Wire, sent: Sent) -> T:
@@ -108,7 +113,7 @@ class Pool:
                 sent.may_be_done = True
             return result
 
-        return self._attempt(body, repeatable=False)
+        return self._attempt(body, repeatable=repeatable)
 
     async def atogether(self, work: Callable[[Callable[[Statement[Any]], Any]], T]) -> T:
         """Do `together` in a thread of the store's own."""
@@ -181,11 +186,14 @@ class Pool:
             answer = await anyio.to_thread.run_sync(call, limiter=self._limiter)
         return answer  # noqa: RET504 - a return within the scope hides from type checkers that it always comes
 
-    def _attempt(self, work: Callable[[Wire, Sent], T], *, repeatable: bool, patient: bool = False) -> T:
+    def _attempt(
+        self, work: Callable[[Wire, Sent], T], *, repeatable: bool, patient: bool = False,
+        wanted: Mapping[str, str] | None = None,
+    ) -> T:  # fmt: skip
         sent = Sent()
         for left in range(PASSING_TRIES, -1, -1):
             try:
-                with self.patient() if patient else self._lender.borrowed() as conn:
+                with self.patient() if patient else self._lender.borrowed(wanted) as conn:
                     sent.may_be_done = True
                     return work(conn, sent)
             except DatabaseUnavailableError as error:
@@ -218,14 +226,19 @@ class Pool:
         return repeatable or not sent.in_doubt
 
     def _execute(self, conn: Wire, query: Query, params: Any) -> list[tuple[Any, ...]]:
+        if points.watcher is None and conn.is_direct and not self._everywhere:
+            return send_held(conn, query, params)
         settings = self._local(conn, query.settings)
         if points.watcher is not None:
             # the statement and its commit would travel together, and nobody could stand between them
+            let_go(conn)
             with transaction(conn, settings) as opened:
                 return opened.run(Statement(query, params, all_rows))
-        return send(conn, query, params) if settings is None else send_at_once(conn, query, params, settings)
+        if settings is None:
+            return send(conn, query, params, prepare=query.prepares)
+        return send_at_once(conn, query, params, settings)
 
     def _local(self, conn: Wire, wanted: Mapping[str, str] | None = None) -> Mapping[str, str] | None:
         if not conn.is_direct:
-            return {**self._lender.bounds, **(wanted or {}), **self._settings}
+            return {"jit": "on" if self._jit else "off", **self._lender.bounds, **(wanted or {}), **self._settings}
         return {**(wanted or {}), **self._settings} if wanted or self._everywhere else None

@@ -21,7 +21,9 @@ class Query:
 
     `settings` are set locally around it, which also pins its plan; `repeatable` says that running it
     again after a lost answer does no harm. With `looks_twice` it is run again where it finds no rows: planned
-    while a bucket was being attached, it may have looked past them.
+    while a bucket was being attached, it may have looked past them. A COPY's only parameter is `blocks`, the bytes
+    that are sent.
+    One that `prepares` not is planned each time, by how large the tables are by then.
     """
 
     name: str
@@ -29,6 +31,12 @@ class Query:
     settings: Mapping[str, str] = field(default_factory=dict)
     repeatable: bool = True
     looks_twice: bool = False
+    prepares: bool = True
+
+    @property
+    def copies(self) -> bool:
+        """True where this is a COPY from here."""
+        return self.text.startswith("copy ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +54,7 @@ def load(
     *,
     repeatable: bool = True,
     looks_twice: bool = False,
+    prepares: bool = True,
     package: str | None = __package__,
 ) -> Query:
     """Load sql/`name`.sql of a package, the store's where none is named, without its comments.
@@ -56,7 +65,7 @@ def load(
     body = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--"))
     own = package in (None, __package__)
     full = name if own else f"{str(package).rpartition('.')[2]}/{name}"
-    return Query(full, body, settings or {}, repeatable, looks_twice)
+    return Query(full, body, settings or {}, repeatable, looks_twice, prepares)
 
 
 def all_rows(rows: Rows) -> Rows:

@@ -11,7 +11,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgflow.errors import SettingsError
 from pgflow.store.sending import send
-from pgflow.store.statement import load
+from pgflow.store.statement import NO_SETTINGS, load
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -36,7 +36,8 @@ class Wire(psycopg.Connection[tuple[Any, ...]]):
     """A connection that is given up where the other side is silent for `answer_seconds` in the middle of a statement.
 
     Keepalives do not see that: a proxy, or the kernel of a server that has stopped, acknowledges what nobody reads.
-    `is_direct` says that no pooler hands this session on to others.
+    `is_direct` says that no pooler hands this session on to others. It `holds` the settings of the statement it ran
+    last, None where that is not known, and `has_held` these names of them.
     """
 
     answer_seconds: float | None = None
@@ -45,6 +46,8 @@ class Wire(psycopg.Connection[tuple[Any, ...]]):
     is_spent = False
     opened_at = 0.0
     rested_at = 0.0
+    holds: Mapping[str, str] | None = NO_SETTINGS
+    has_held: frozenset[str] = frozenset()
 
     def __del__(self, *_: object) -> None:
         """End with the program, or with the pool, unwarned."""
@@ -82,12 +85,13 @@ class Wire(psycopg.Connection[tuple[Any, ...]]):
 
 
 class Greeting(NamedTuple):
-    """How a connection is opened: what bounds it, whether it may prepare statements."""
+    """How a connection is opened: what bounds it, whether it may prepare statements and has JIT `on` or `off`."""
 
     conninfo: str
     answer_seconds: float | None
     bounds: Mapping[str, str]
     prepares: bool | None
+    jit: str = "off"
 
 
 def connect(greeting: Greeting) -> tuple[Wire, float]:
@@ -108,7 +112,7 @@ def connect(greeting: Greeting) -> tuple[Wire, float]:
         if not (wire.is_direct if greeting.prepares is None else greeting.prepares):
             wire.prepare_threshold = None
         if wire.is_direct:
-            send(wire, BOUND, {"bounds": json.dumps(greeting.bounds)}, prepare=False)
+            send(wire, BOUND, {"bounds": json.dumps(greeting.bounds), "jit": greeting.jit}, prepare=False)
     except BaseException:
         wire.close()
         raise

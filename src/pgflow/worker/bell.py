@@ -7,7 +7,6 @@ import contextlib
 from typing import TYPE_CHECKING
 
 import anyio
-import trio
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,11 +49,13 @@ class Bell:
 
 def on_trio() -> bool:
     """True where the running event loop is trio's."""
-    return anyio.get_cancelled_exc_class() is trio.Cancelled
+    return not issubclass(anyio.get_cancelled_exc_class(), asyncio.CancelledError)
 
 
 def thread_door() -> Callable[[Callable[[], None]], object]:
     """Give what has the running event loop call a function soon, from any thread; `RuntimeError` once it is closed."""
     if on_trio():
-        return trio.lowlevel.current_trio_token().run_sync_soon
+        from trio.lowlevel import current_trio_token  # noqa: PLC0415 - 5 MB that a worker on asyncio has no need of
+
+        return current_trio_token().run_sync_soon
     return asyncio.get_running_loop().call_soon_threadsafe

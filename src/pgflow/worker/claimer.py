@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +17,7 @@ from pgflow.worker.reader import Reader
 from pgflow.worker.run import released_at_stop, unknown_task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from pgflow.hooks import Claim
     from pgflow.model import Claimed
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pgflow.store.statement import Statement
     from pgflow.worker.bell import Bell
     from pgflow.worker.crew import Crew
+    from pgflow.worker.due import Due
     from pgflow.worker.floor import Floor
     from pgflow.worker.options import WorkerOptions
     from pgflow.worker.pulse import Pulse
@@ -38,12 +40,16 @@ PROMISE_POLL_SECONDS: Final = 0.02
 
 
 class QueueState:
-    """What a claimer knows of one queue: whether it has work, where it was read, and the executors it feeds."""
+    """What a claimer knows of one queue: whether it has work, where it was read, and the executors it feeds.
+
+    One that `lacks_leases` may have jobs to be leased alone that wait for one to end.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.hot = True
+        self.hot = False
         self.wakes = 0
+        self.lacks_leases = False
         self.reader = Reader()
         self.executors: frozenset[str] = frozenset()
 
@@ -51,8 +57,11 @@ class QueueState:
 class Claimer:
     """Keeps the lanes fed, one statement a queue, the queues in turn."""
 
-    def __init__(self, pool: Pool, options: WorkerOptions, floor: Floor, bell: Bell, crew: Crew, pulse: Pulse) -> None:
+    def __init__(
+        self, pool: Pool, options: WorkerOptions, floor: Floor, bell: Bell, crew: Crew, pulse: Pulse, due: Due
+    ) -> None:
         self._pool = pool
+        self._due = due
         self._pulse = pulse
         self._crew = crew
         self._tells = crew.hooks.has("pgflow_jobs_claimed")
@@ -61,7 +70,8 @@ class Claimer:
         self._floor = floor
         self._bell = bell
         self._queues = {name: QueueState(name) for name in options.queues}
-        self._order = list(self._queues.values())
+        self._order = deque(self._queues.values())
+        self._looks = True
         self._bytes_each = 200.0
         self._in_doubt: list[str] = []
         self._promised_until = 0.0
@@ -71,13 +81,24 @@ class Claimer:
         self._polled_at = time.monotonic()
 
     def woken(self, queue: str | None) -> None:
-        """Look at a queue again soon, or at every one."""
-        for state in self._order:
-            if (queue is None or state.name == queue) and state.name not in self._limits:
-                state.hot = True
-                state.wakes += 1
-                self.found_nothing = False
-                self._bell.ring()
+        """Look at a queue again soon, or at every one, of which one statement then says who has work."""
+        if queue is None and len(self._order) > 1:
+            self._looks = True
+        else:
+            state = self._order[0] if queue is None else self._queues.get(queue)
+            if state is None or state.name in self._limits:
+                return
+            state.hot = True
+            state.wakes += 1
+        self.found_nothing = False
+        self._bell.ring()
+
+    def leases_ended(self, queues: Collection[str]) -> None:
+        """Hear that jobs of these queues have ended that were leased alone: others may have waited for that."""
+        if not queues:
+            return
+        for name in {*queues, *(state.name for state in self._order if state.lacks_leases)}:
+            self.woken(name)
 
     def eased(self, queues: Iterable[str]) -> None:
         """Hear that jobs of these queues have ended and are stored: a queue at its limit may have room again."""
@@ -108,18 +129,19 @@ class Claimer:
                 await self._bell.wait(backoff.seconds())
 
     async def _claim_round(self) -> bool:
-        for state in list(self._order):
-            if not state.hot:
-                continue
-            room = self._room(state)
+        for _ in range(len(self._order)):
+            state = self._order[0]
+            self._order.rotate(-1)
+            room = self._room(state) if state.hot else 0
             if room > 0:
-                self._order.remove(state)
-                self._order.append(state)
                 await self._claim(state, room)
                 return True
         return False
 
     async def _rest(self) -> None:
+        if self._looks:
+            await self._poll()
+            return
         self.found_nothing = not (any(state.hot for state in self._order) or self._limits.hold_work)
         now = time.monotonic()
         interval = PROMISE_POLL_SECONDS if now < self._promised_until else self._options.poll_seconds
@@ -136,16 +158,13 @@ class Claimer:
 
     async def _poll(self) -> None:
         self._polled_at = time.monotonic()
-        looked_at = [state for state in self._order if not state.hot and state.name not in self._limits]
-        if len(self._order) == 1:
-            for state in looked_at:
-                state.hot = True
+        self._looks = False
+        looked_at = [state.name for state in self._order if not state.hot and state.name not in self._limits]
+        if not looked_at:
             return
-        marks = {state.name: sql.HEAD for state in looked_at}
-        if not marks:
-            return
-        waiting = await self._pool.arun(sql.waiting_queues(marks))
+        waiting, seconds = await self._pool.arun(sql.waiting_queues(looked_at))
         self._pulse.claimed()
+        self._due.told(seconds)
         for name in waiting:
             self._queues[name].hot = True
 
@@ -186,6 +205,7 @@ class Claimer:
             # the claim began
             state.reader.forget()
             state.hot = start is not sql.HEAD or state.wakes != wakes
+        state.lacks_leases = sum(job.lease_id != lease for job in jobs) >= len(lone) - 1
         await self._take(await self._looked_up(jobs, [lease, *lone]))
         if jobs:
             self._learn(state, jobs)
@@ -252,7 +272,7 @@ class Claimer:
         return min(self._floor.lanes[name].free for name in state.executors or self._floor.executors)
 
     def _learn(self, state: QueueState, jobs: list[Claimed]) -> None:
-        size = sum(len(job.args or "") + len(job.kwargs or "") for job in jobs) / len(jobs)
+        size = sum([len(job.args or "") + len(job.kwargs or "") for job in jobs]) / len(jobs)
         self._bytes_each = max(size, 0.7 * self._bytes_each + 0.3 * size, 1.0)
         tasks = {job.task for job in jobs}
         known = (self._floor.tasks.get(name or "") for name in tasks)

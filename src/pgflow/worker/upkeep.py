@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pgflow.worker.bell import Bell
     from pgflow.worker.claimer import Claimer
     from pgflow.worker.crew import Crew
+    from pgflow.worker.due import Due
     from pgflow.worker.options import WorkerOptions
     from pgflow.worker.pulse import Pulse
 
@@ -65,11 +66,12 @@ async def keep_doing(
 class Upkeep:
     """What any worker does for all: whoever comes first, by `skip locked`."""
 
-    def __init__(self, pool: Pool, options: WorkerOptions, claimer: Claimer, crew: Crew) -> None:
+    def __init__(self, pool: Pool, options: WorkerOptions, claimer: Claimer, crew: Crew, due: Due) -> None:
         self._pool = pool
         self._options = options
         self._claimer = claimer
         self._crew = crew
+        self._due = due
         self._ear = Backoff()
         self._deafness = Backoff(DEAF_FIRST_SECONDS, DEAF_MOST_SECONDS)
         self._poll_seconds = options.poll_seconds
@@ -87,7 +89,9 @@ class Upkeep:
         return SHORTEST_SECONDS if rows else self._options.reap_seconds
 
     async def promote(self) -> float:
-        """Move what is due to ready."""
+        """Move what is due to ready, where the claimer has not just seen that nothing is."""
+        if (spared := self._due.seconds()) > 0:
+            return max(spared, SHORTEST_SECONDS)
         async with self._quick:
             moved, seconds = await self._pool.arun(sql.promote())
         if moved:

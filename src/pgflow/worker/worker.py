@@ -17,6 +17,7 @@ from pgflow.worker.bell import Bell
 from pgflow.worker.claimer import Claimer
 from pgflow.worker.crew import Crew, worker_info
 from pgflow.worker.deadlines import Deadlines
+from pgflow.worker.due import Due
 from pgflow.worker.ending import Rescue, shut_down
 from pgflow.worker.floor import Floor
 from pgflow.worker.flusher import Flusher
@@ -129,17 +130,17 @@ class Worker:
         self._crew = Crew(self._app, self._hooks, worker_info(self._options, self._tasks))
         self._stopped = Bell()
         self._tells = self._hooks.has("pgflow_attempts_finished")
-        flush_bell, claim_bell, self._promote_bell = Bell(), Bell(), Bell()
+        flush_bell, claim_bell, self._due = Bell(), Bell(), Due(self._options.poll_seconds)
         self.hands = Hands(flush_bell.ring_from_thread)
         self._deadlines = Deadlines(self.hands, Bell())
         room_made = (claim_bell.ring, claim_bell.ring_from_thread)
         self.floor = Floor(self._tasks, self.hands, self._deadlines, self._options, room_made)
-        self.claimer = Claimer(self._pool, self._options, self.floor, claim_bell, self._crew, self.pulse)
+        self.claimer = Claimer(self._pool, self._options, self.floor, claim_bell, self._crew, self.pulse, self._due)
         self.flusher = Flusher(self._pool, self.hands, flush_bell, self._after_flush, self.pulse)
         self.heartbeat = Heartbeat(self._beat_pool, self._options, self.floor, self.hands, self._crew, self.pulse)
         self._vigil = Vigil(self._options, self.pulse, self.hands)
         self._patience = Patience(self.pulse, self.floor, self._options.claim_timeout_seconds, self.give_up)
-        self._upkeep = Upkeep(self._pool, self._options, self.claimer, self._crew)
+        self._upkeep = Upkeep(self._pool, self._options, self.claimer, self._crew, self._due)
         self._is_wired = True
 
     async def _start(self, group: TaskGroup) -> None:
@@ -154,7 +155,7 @@ class Worker:
         ):  # fmt: skip
             group.start_soon(self._vital, loop)
         group.start_soon(keep_doing, "reap", self._upkeep.reap, self.pulse)
-        group.start_soon(keep_doing, "promote", self._upkeep.promote, self.pulse, self._promote_bell)
+        group.start_soon(keep_doing, "promote", self._upkeep.promote, self.pulse, self._due.bell)
         group.start_soon(keep_doing, "buckets", self._upkeep.make_buckets, self.pulse)
         group.start_soon(keep_doing, "maintenance", self._upkeep.maintain, self.pulse)
         group.start_soon(keep_doing, "listen", self._upkeep.listen, self.pulse)
@@ -190,10 +191,11 @@ class Worker:
         if self._tells:
             stored = [o for o in outcomes if (o.job.job_id, o.job.attempt) not in dropped] if dropped else outcomes
             self._crew.hooks.attempts_finished(self._crew.info, stored)
-        if any(o.job.suspect or o.job.max_attempts == 1 for o in outcomes):
+        if any(o.job.suspect for o in outcomes):
             self.claimer.woken(None)
+        self.claimer.leases_ended([o.job.queue for o in outcomes if o.job.max_attempts == 1])
         if any(o.delay and o.delay < self._options.poll_seconds for o in outcomes):
-            self._promote_bell.ring()
+            self._due.soon()
         if self._options.verbose:
             for o in outcomes:
                 logger.info("job %s %s attempt %d %s %.1f ms %s", o.job.job_id, o.job.task, o.job.attempt, o.kind,

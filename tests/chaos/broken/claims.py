@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from chaos.broken.kinds import ACTS, LIMITED, LOCKS, ROUND, RULES, SQL, STORE, WAYS, WORKER, Edit, Mutant
+from chaos.broken.kinds import ACTS, HELD, LIMITED, LOCKS, ROUND, RULES, SQL, STORE, WAYS, WORKER, Edit, Mutant
 
 LEASED: Final = "select f.lease_id, clock_timestamp(), clock_timestamp() + %(seconds)s"
 
@@ -13,13 +13,19 @@ CLAIMS: Final = (
         "claim-without-lock",
         "two claims at once take the same jobs",
         (Edit(SQL + "claim.sql", "  for update of r skip locked\n", ""),),
-        (LOCKS + "test_a_claim_passes_by_what_another_claim_has_in_hand",),
+        (LOCKS + "test_a_claim_passes_by_what_another_has_taken_since_it_began",),
     ),
     Mutant(
         "claim-without-skip",
         "a claim waits for another's",
         (Edit(SQL + "claim.sql", "for update of r skip locked", "for update of r"),),
-        (LOCKS + "test_a_claim_passes_by_what_another_claim_has_in_hand",),
+        (LOCKS + "test_a_claim_passes_by_what_another_has_taken_since_it_began",),
+    ),
+    Mutant(
+        "claim-passes-by-what-was-locked-once",
+        "what a claim had in hand and let go is claimed no more",
+        (Edit(SQL + "claim.sql", "(r.xmax = 0 or r.xmax <> all", "(r.xmax = 0 and r.xmax <> all"),),
+        (LOCKS + "test_a_claim_takes_what_another_hand_had_and_let_go",),
     ),
     Mutant(
         "promote-without-skip",
@@ -170,7 +176,19 @@ CLAIMS: Final = (
         "settings-outlive-their-transaction",
         "what pins one statement's plan is left to whoever gets the connection next",
         (Edit(STORE + "sending.py", "set_config(name, value, true)", "set_config(name, value, false)"),),
-        (LOCKS + "test_what_a_statement_sets_ends_with_its_transaction",),
+        (HELD + "test_where_every_statement_has_settings_of_the_pools_nothing_is_left_to_the_session",),
+    ),
+    Mutant(
+        "held-settings-meet-a-transaction",
+        "a transaction runs under the settings of the statement that its session ran last",
+        (Edit(STORE + "lender.py", "                let_go(conn)", "                pass"),),
+        (HELD + "test_transactions_and_borrowers_meet_none_of_them",),
+    ),
+    Mutant(
+        "held-settings-believed-after-a-failure",
+        "a session is taken to hold what a failed statement took back with it",
+        (Edit(STORE + "sending.py", "    conn.holds = None\n", "    conn.holds = settings\n"),),
+        (HELD + "test_a_statement_that_fails_leaves_no_doubt_about_what_the_session_holds",),
     ),
     Mutant(
         "fork-shares-connections",

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("pgflow.cron")
 
-LONGEST_SECONDS: Final = 1.0
-"""Between looks: a schedule that another process stores, moves or resumes is fired no later than this."""
+LONGEST_SECONDS: Final = 5.0
+"""Between looks: a schedule that another process stores, moves or resumes is heard of no later than this."""
 SHORTEST_SECONDS: Final = 0.05
+RETRY_SECONDS: Final = 1.0
 SPARED_SECONDS: Final = 5.0
 SEEN_SECONDS: Final = 600.0
 FIRES_A_LOOK: Final = 50
@@ -144,7 +145,7 @@ async def _look_for_ever(fires: Firing, app: Any) -> None:
         except (*FAULTS, SchemaMismatchError, OSError) as error:
             if not told:
                 logger.warning("schedules: %s; trying again", error)
-            pause, told = LONGEST_SECONDS, True
+            pause, told = RETRY_SECONDS, True
         await anyio.sleep(pause)
 
 

@@ -1,8 +1,8 @@
--- Which of these queues have something to claim past each one's mark; paused ones have nothing.
-select q.name
-from unnest(%(queues)s::text[], %(ranks)s::integer[], %(run_ats)s::timestamptz[], %(job_ids)s::uuid[])
-  as q (name, rank, run_at, job_id)
-where exists (
-    select from pgflow.ready as r
-    where r.queue = q.name and (r.rank, r.run_at, r.job_id) >= (q.rank, q.run_at, q.job_id))
-  and not exists (select from pgflow.queues as p where p.name = q.name and p.paused)
+-- What an idle worker asks: which of its queues have something to claim (paused ones have nothing), and the seconds
+-- until the next scheduled job is due, null where none waits. Each probe reads one entry, whatever the plan.
+select array(
+    select q.name from unnest(%(queues)s::text[]) as q (name)
+    where (select true from pgflow.ready as r where r.queue = q.name order by r.rank, r.run_at, r.job_id limit 1)
+      and not exists (select from pgflow.queues as p where p.name = q.name and p.paused)),
+  (select extract(epoch from s.run_at - clock_timestamp())::double precision
+   from pgflow.scheduled as s order by s.run_at limit 1)
