@@ -121,10 +121,17 @@ def soak(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """What a drained job costs, and what it costs while a snapshot is held."""
+    """What a job costs, on a database of its own: `-- SCENARIO… --runs N`, as `pgflow bench` takes them."""
     session.install(EVERYTHING)
-    session.run("python", "-m", "bench.drain", *session.posargs)
-    session.run("python", "-m", "bench.held_snapshot")
+    session.run("pgflow", "bench", *(session.posargs or ["drain", "held-snapshot", "--against", "floor"]))
+
+
+@nox.session
+def peers(session: nox.Session) -> None:
+    """pgflow beside other queues, fetched first: `-- SCENARIO… --systems a,b`, else all of docs/benchmarking.md."""
+    session.install(EVERYTHING)
+    session.run("python", "-m", "bench", "install", success_codes=(0, 1))
+    session.run("python", "-m", "bench", *(session.posargs or ["everything", "--report"]))
 
 
 @nox.session

@@ -32,6 +32,12 @@ SHOWN = {
         "the report of Paris",
         "noon: paused (the office is closed), 0 slots fired",
     ],
+    "two_databases.py": [
+        "north: ada paid 100",
+        "north: edsger paid 102",
+        "south: barbara paid 103",
+        "south: grace paid 101",
+    ],
     "trio_app.py": ["3.05 m", "6.10 m", "9.14 m", "the worker has ended"],
 }
 

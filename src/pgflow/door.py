@@ -1,33 +1,36 @@
-"""The one way in: every enqueue, bulk and replay passes the hooks here and is stored by one statement."""
+"""The one way in: every enqueue, bulk and replay passes the hooks here and is stored in one transaction."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import count, islice
 from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
 import anyio.to_thread
+from anyio.lowlevel import RunVar
 
-from pgflow.errors import JobRejected
+from pgflow.errors import DatabaseUnavailableError, JobRejected
+from pgflow.gathering import Gathering
 from pgflow.hooks import Enqueue
 from pgflow.ids import IdMaker
 from pgflow.model import check_keys
 from pgflow.refusals import Refusals
+from pgflow.store import enqueues, keys
 from pgflow.store import jobs as sql
-from pgflow.store import keys
 from pgflow.store.admin import act, look
 from pgflow.store.joined import afetch, fetch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from pgflow.gathering import Answer, Parcel
     from pgflow.hooks import Hooks
     from pgflow.model import JobRow, NewJob
     from pgflow.store.pool import Pool
     from pgflow.views import Ending
 
-AT_ONCE_JOBS: Final = 5_000
-AT_ONCE_BYTES: Final = 16_000_000
+_numbers: Final = count()
 
 
 class House(Protocol):
@@ -50,6 +53,7 @@ class StoreDoor:
     def __init__(self, house: House) -> None:
         self._house = house
         self._refusals = Refusals()
+        self._gatherings: RunVar[Gathering | None] = RunVar(f"pgflow.door {next(_numbers)}", None)
         self.ids = IdMaker()
 
     def prepare(self) -> None:
@@ -75,6 +79,8 @@ class StoreDoor:
     async def aput(self, jobs: Sequence[NewJob], conn: object | None = None) -> list[str]:
         """Store jobs as `put` does, leaving the event loop free: guardrails judge in a thread, as they may wait."""
         if conn is None:
+            if len(jobs) == 1 and jobs[0].unique_key is None:
+                return await self._gathered().put(jobs)
             pool = await self.apool()
             return await pool.arun_call(lambda: self._put(jobs))
         enqueue = Enqueue(self._house, joined=True)
@@ -167,15 +173,44 @@ class StoreDoor:
         self._tell(judged, ids, enqueue)
         return ids
 
+    def _gathered(self) -> Gathering:
+        found = self._gatherings.get()
+        if found is None:
+            found = Gathering(self._put_parcels)
+            self._gatherings.set(found)
+        return found
+
+    def _put_parcels(self, parcels: Sequence[Parcel]) -> list[Answer]:
+        """Store what several calls ask for: each is judged, refused or told of by itself, and one commit is of all."""
+        answers: list[Answer] = [[] for _ in parcels]
+        judged: dict[int, list[NewJob]] = {}
+        enqueue = Enqueue(self._house, joined=False)
+        for place, (jobs, context) in enumerate(parcels):
+            try:
+                judged[place] = context.run(self._judge, jobs, enqueue)
+            except Exception as error:  # noqa: BLE001 - raised where it was asked for
+                answers[place] = error
+        for place, stored in zip(judged, self._stored_apart(list(judged.values())), strict=True):
+            answers[place] = stored
+            if isinstance(stored, list):
+                try:
+                    parcels[place].context.run(self._tell, judged[place], stored, enqueue)
+                except Exception as error:  # noqa: BLE001 - as above
+                    answers[place] = error
+        return answers
+
+    def _stored_apart(self, lists: Sequence[list[NewJob]]) -> list[Answer]:
+        # what the database refuses may be one call's fault: then each is stored by itself
+        try:
+            ids = iter(self._store([job for jobs in lists for job in jobs])) if lists else iter(())
+        except DatabaseUnavailableError as error:
+            return [_once_more(error) for _ in lists]
+        except Exception as error:  # noqa: BLE001 - raised where it was asked for
+            return [error] if len(lists) == 1 else [self._stored_apart([jobs])[0] for jobs in lists]
+        return [list(islice(ids, len(jobs))) for jobs in lists]
+
     def _store(self, jobs: Sequence[NewJob]) -> list[str]:
-        pool = self._opened()
-        keyed = keys.any_keyed(jobs)
-        if len(jobs) == 1:
-            return keys.enqueue(pool.run, jobs) if keyed else pool.run(sql.enqueue(jobs))
-        chunks = _chunks(jobs)
-        if len(chunks) == 1 and not keyed:
-            return pool.run(sql.enqueue(jobs))
-        return pool.together(lambda run: [job_id for chunk in chunks for job_id in keys.enqueue(run, chunk)])
+        return enqueues.enqueue(self._opened(), jobs)
 
     def _judge(self, jobs: Sequence[NewJob], enqueue: Enqueue) -> list[NewJob]:
         if len(jobs) > 1:
@@ -198,22 +233,21 @@ class StoreDoor:
         hooks = self._house.hooks
         if hooks.has("pgflow_after_enqueue"):
             pairs = zip(jobs, ids, strict=True)
-            stored = [job.with_call(given, job.args, job.kwargs) for job, given in pairs if keys.is_stored(job, given)]
+            stored = [
+                job if job.id == given else job.with_call(given, job.args, job.kwargs)
+                for job, given in pairs
+                if keys.is_stored(job, given)
+            ]
             if stored:
                 hooks.after_enqueue(stored, enqueue)
 
 
+def _once_more(error: DatabaseUnavailableError) -> DatabaseUnavailableError:
+    # for each who waits an error of its own: what is raised twice has the traceback of both
+    again = DatabaseUnavailableError(str(error), in_doubt=error.in_doubt)
+    again.__cause__ = error
+    return again
+
+
 def _keyless(jobs: list[NewJob]) -> list[NewJob]:
     return [job if job.unique_key is None else replace(job, unique_key=None) for job in jobs]
-
-
-def _chunks(jobs: Sequence[NewJob]) -> list[Sequence[NewJob]]:
-    chunks: list[Sequence[NewJob]] = []
-    first, size = 0, 0
-    for place, job in enumerate(jobs):
-        size += len(job.args or "") + len(job.kwargs or "")
-        if place - first >= AT_ONCE_JOBS or (size > AT_ONCE_BYTES and place > first):
-            chunks.append(jobs[first:place])
-            first, size = place, 0
-    chunks.append(jobs[first:])
-    return chunks

@@ -16,6 +16,7 @@ from pgflow.plugins.prune.rounds import Ages
 from pgflow.store import jobs as sql
 from pgflow.store import settle
 from pgflow.store.admin import act
+from pgflow.store.enqueues import COPIED_FROM_JOBS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,6 +74,14 @@ def enqueue(url: str, ledger: Path) -> None:
             scene.ask("ok", unique_key="one")
         scene.ask("flaky", delay=0.05)
         scene.keyed(["second", "third"], ["two", "three"])
+
+
+def bulk(url: str, ledger: Path) -> None:
+    """Put in so many at once that they are copied, for now and for later."""
+    scene = Scene(url, ledger)
+    with closing(scene):
+        scene.ask("swift", COPIED_FROM_JOBS)
+        scene.ask("swift", COPIED_FROM_JOBS, delay=0.05)
 
 
 def idempotent(url: str, ledger: Path) -> None:
@@ -225,18 +234,19 @@ def acts(url: str, ledger: Path) -> None:
 
 ALL: Final = (
     Act("enqueue", enqueue),
+    Act("bulk", bulk),
     Act("idempotent", idempotent, frozenset({"keys/enqueue"})),
     Act("joined", joined),
     Act("refused", refused),
-    Act("work", work, frozenset({"finish", "claim"})),
-    Act("trio", trio, frozenset({"finish", "claim"})),
+    Act("work", work, frozenset({"finish", "succeed", "claim"})),
+    Act("trio", trio, frozenset({"finish", "succeed", "claim"})),
     Act("promised", promised),
     Act("strange", strange),
     Act("capped", capped, frozenset({"claim"})),
     Act("held back", held_back),
     Act("lost", lost, frozenset({"reap", "claim"})),
     Act("beating", beating, frozenset({"finish"}), keeps=frozenset({"extend_leases", "standing_leases"})),
-    Act("acts", acts, frozenset({"enqueue"})),
+    Act("acts", acts, frozenset({"enqueue_one"})),
     Act("upkeep", upkeep.upkeep),
     Act("schedules", upkeep.schedules, frozenset({"joined/enqueue"})),
     Act("listening", upkeep.listening),

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 FAULTS: Final = ("raise", "kill", "cut", "unknown", "stall")
 HOT: Final = frozenset(
-    {"enqueue", "keys/enqueue", "joined/enqueue", "claim", "finish", "extend_leases", "reap", "promote"}
+    {"enqueue_one", "enqueue", "bulk/jobs", "keys/enqueue", "joined/enqueue"}
+    | {"claim", "finish", "succeed", "extend_leases", "reap", "promote"}
 )
 
 

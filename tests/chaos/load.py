@@ -18,7 +18,8 @@ import time
 from typing import TYPE_CHECKING
 
 from chaos import tasks
-from chaos.manners import SHARES, Client
+from chaos.manners import BATCH, SHARES, Client
+from pgflow.store import enqueues
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +34,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, required=True, help="jobs a second")
     parser.add_argument("--seed", type=int, required=True)
     given = parser.parse_args()
+    vars(enqueues)["COPIED_FROM_JOBS"] = BATCH  # two hundred at once would be too many here
     stopped, parent = threading.Event(), os.getppid()
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
     mix = json.loads(os.environ.get("CHAOS_MIX", "null")) or tasks.MIX

@@ -72,7 +72,7 @@ def from_loop(client: Client, dice: random.Random, token: str) -> None:
 
 
 def batch(client: Client, dice: random.Random, token: str) -> None:
-    """Enqueue several jobs of one task by one statement."""
+    """Enqueue several jobs of one task at once, which are copied."""
     task, args = client.draw(dice)
     every = [f"{token}.{number}" for number in range(BATCH)]
     with offered(every, task.declared.queue) as answer:

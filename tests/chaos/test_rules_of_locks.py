@@ -13,7 +13,7 @@ from psycopg.conninfo import make_conninfo
 from chaos.sessions import Db, another, wait_for_waiting
 from moves import IDS, claim, count, dead, ended, finish, hasten, lapse, put, states
 from pgflow.model import NewJob
-from pgflow.store import buckets
+from pgflow.store import buckets, flush
 from pgflow.store import jobs as sql
 from pgflow.store.admin import act
 from pgflow.store.pool import Pool
@@ -27,7 +27,9 @@ create table kept (what text, mode text);
 create function note_mode() returns trigger language plpgsql as
   $$ begin insert into kept values (tg_argv[0], current_setting('synchronous_commit')); return null; end $$;
 create trigger note after insert on pgflow.ready for each row execute function note_mode('enqueue');
-create trigger note after insert on pgflow.dead_letters for each row execute function note_mode('finish')"""
+create trigger note after insert on pgflow.dead_letters for each row execute function note_mode('finish');
+create trigger note after insert on pgflow.stats for each row when (new.outcome = 'succeeded')
+  execute function note_mode('succeed')"""
 
 
 def lock_waits(db: Db) -> bool:
@@ -66,6 +68,28 @@ def test_a_claim_passes_by_what_another_claim_has_in_hand(hasty: Pool, migrated_
     with another(migrated_url) as other:
         other.execute("select from pgflow.ready where job_id = %s for update", [ids[0]])
         assert [job.job_id for job in claim(hasty)] == ids[1:]
+
+
+def test_a_claim_passes_by_what_another_has_taken_since_it_began(hasty: Pool, migrated_url: str) -> None:
+    ids = put(hasty, 3)
+    late = sql.claim("default", "late", sql.new_lease_id(), [], 3, 30.0, mark=sql.HEAD, suspects=False)
+    with another(migrated_url) as claiming, another(migrated_url) as other:
+        # its snapshot, as a claim's own would be that is held up before it reads
+        claiming.execute("set transaction isolation level repeatable read")
+        claiming.execute("set local lock_timeout = '2s'")
+        claiming.execute("select from pgflow.ready")
+        other.execute("select from pgflow.ready where job_id = %s for update", [ids[0]])
+        rows = claiming.execute(late.query.text, late.params).fetchall()
+        assert [job.job_id for job in late.read(rows).jobs] == ids[1:]
+
+
+@pytest.mark.parametrize("end", ["commit", "rollback"])
+def test_a_claim_takes_what_another_hand_had_and_let_go(end: str, hasty: Pool, migrated_url: str) -> None:
+    ids = put(hasty, 3)
+    with another(migrated_url) as other:
+        other.execute("select from pgflow.ready for update")
+        other.execute(end)
+    assert [job.job_id for job in claim(hasty)] == ids
 
 
 def test_a_promotion_passes_by_what_another_hand_has_locked(hasty: Pool, db: Db, migrated_url: str) -> None:
@@ -136,9 +160,12 @@ def test_a_job_whose_enqueue_commits_while_a_removal_waits_is_put_back(pool: Poo
 
 def test_outcomes_and_jobs_are_on_disk_before_they_are_acknowledged(pool: Pool, db: Db) -> None:
     db.execute(ON_DISK)
-    put(pool)
-    finish(pool, [dead(job) for job in claim(pool)])
-    assert db.execute("select what, mode from kept").fetchall() == [("enqueue", "on"), ("finish", "on")]
+    put(pool, 2)
+    first, second = claim(pool)
+    finish(pool, [dead(first)], over=False)
+    flush.store(pool, [ended(second)], [])
+    kept = db.execute("select distinct what, mode from kept order by what").fetchall()
+    assert kept == [("enqueue", "on"), ("finish", "on"), ("succeed", "on")]
 
 
 def test_statistics_are_a_recount_of_the_attempts_that_were_stored(pool: Pool, db: Db) -> None:

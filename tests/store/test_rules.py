@@ -420,3 +420,13 @@ def test_a_claim_reads_a_long_queue_by_its_index_and_sorts_none_of_it(pool: Pool
     scan = next(line for line in plan if "on ready r " in line)
     assert scan.startswith("->  Index Scan using ready_pkey")
     assert re.search(r"rows=10\b", scan.split("actual")[1])
+    # nobody sorts what it gives: a nested loop keeps the order of the entries
+    assert plan[0].startswith("Nested Loop Left Join")
+
+
+def test_jobs_of_a_claim_come_in_order_whichever_lease_they_are_under(pool: Pool) -> None:
+    low, lone = put(pool, 2, priority=1), put(pool, 1, priority=5, max_attempts=1)
+    high, last = put(pool, 2, priority=9), put(pool, 1, max_attempts=1)
+    jobs = claim(pool)
+    assert [job.job_id for job in jobs] == [*high, *lone, *low, *last]
+    assert len({job.lease_id for job in jobs}) == 3

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from pgflow.cli import database, dead, demo, jobs, plugins, queues, replay, story, top, watch, worker
+from pgflow.cli import bench, database, dead, demo, jobs, plugins, queues, replay, story, top, watch, worker
 from pgflow.cli.logs import Level, configure
 from pgflow.commands import options
 from pgflow.errors import PgflowError
@@ -35,7 +35,7 @@ COMMANDS: Final = {
     JOBS: (jobs.enqueue, jobs.jobs, story.job, story.explain, jobs.cancel, jobs.retry, replay.replay),
     LOOK: (dead.dlq, queues.workers, dead.decisions, watch.watch, top.top, plugins.plugins),
     DATABASE: (database.migrate, database.doctor, database.reset),
-    TRY: (demo.demo, watch.seed),
+    TRY: (demo.demo, watch.seed, bench.bench),
 }
 
 

@@ -21,11 +21,11 @@ class CallCheck:
     def __init__(self, signature: Signature, name: str) -> None:
         self.name = name
         self.signature = signature.replace(return_annotation=Signature.empty)
-        self._fitting: set[tuple[object, ...]] = set()
+        self._fitting: set[tuple[object, ...] | int] = set()
 
     def __call__(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         """Let a call pass. Raises `ArgumentError` naming the task, its signature and the misfit."""
-        shape = (len(args), *kwargs)
+        shape = (len(args), *kwargs) if kwargs else len(args)
         if shape in self._fitting:
             return
         try:

@@ -40,13 +40,15 @@ class Decoder:
 
         Raises `BadPayloadError` where they do not fit, `TaskDefinitionError` where an annotation has no meaning here.
         """
-        args = self._load(args_text, "args", list) if args_text else []
-        kwargs = self._load(kwargs_text, "kwargs", dict) if kwargs_text else {}
+        args: list[Any] = self._load(args_text, "args", list) if args_text else []
+        kwargs: dict[str, Any] = self._load(kwargs_text, "kwargs", dict) if kwargs_text else {}
         try:
             self._check(args, kwargs)
         except ArgumentError as error:
             raise BadPayloadError(str(error)) from None
-        self._convert(args, kwargs)
+        converters = self._converters
+        if converters is None or not converters.is_empty:
+            self._convert(args, kwargs)
         return args, kwargs
 
     def _load(self, text: str, what: str, kind: type) -> Any:
@@ -65,8 +67,6 @@ class Decoder:
         if converters is None:
             hints = resolve(self._function, self._signature, self._check.name)
             converters = self._converters = _Converters(self._signature, hints)
-        if converters.is_empty:
-            return
         for index, value in enumerate(args):
             if convert := converters.at(index):
                 args[index] = self._apply(convert, value)

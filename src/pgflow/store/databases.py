@@ -1,4 +1,4 @@
-"""Whole databases for tests: a migrated template made once for each schema, and clones of it that come and go."""
+"""Whole databases for tests and benchmarks: a migrated template for each schema, and clones of it that come and go."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pgflow.store.migrate import Migration
 
 EMPTY: Final = "template1"
+FAMILY: Final = "pgflow_test"
 KNOWS_STRATEGY: Final = 150_000
 TEMPLATE_LOCK: Final = 0x7067_7465  # "pgte"
 LOCK: Final = Query("databases/lock", "select pg_advisory_lock(%(key)s)")
@@ -45,7 +46,7 @@ def template(server: str, plugins: Sequence[Migration] = ()) -> str:
             half_made = clone(server)
             try:
                 _migrate(half_made, plugins)
-                execute(conn, "databases/rename", _write("alter database {} rename to {}", _name_in(half_made), name))
+                execute(conn, "databases/rename", _write("alter database {} rename to {}", name_in(half_made), name))
             except pg.DuplicateDatabase:
                 # by a run on another database of this server: an advisory lock is one database's own
                 drop(server, half_made)
@@ -55,12 +56,12 @@ def template(server: str, plugins: Sequence[Migration] = ()) -> str:
     return name
 
 
-def clone(server: str, source: str = EMPTY) -> str:
-    """Make a database like `source`, and give its address.
+def clone(server: str, source: str = EMPTY, *, family: str = FAMILY) -> str:
+    """Make a database like `source`, named after its family, and give its address.
 
     Raises `DatabaseUnavailableError` where the server does not answer or the role may not make databases.
     """
-    name = f"pgflow_test_{uuid.uuid4().hex}"
+    name = f"{family}_{uuid.uuid4().hex}"
     with _connected(server) as conn:
         # copied as files, which takes a third of the time of copying through the log
         how = " strategy file_copy" if conn.info.server_version >= KNOWS_STRATEGY else ""
@@ -82,7 +83,7 @@ def hasten(server: str) -> None:
 def drop(server: str, address: str) -> None:
     """Drop a clone, under those who still use it."""
     with _connected(server) as conn:
-        execute(conn, "databases/drop", _write("drop database if exists {} with (force)", _name_in(address)))
+        execute(conn, "databases/drop", _write("drop database if exists {} with (force)", name_in(address)))
 
 
 def _migrate(address: str, plugins: Sequence[Migration]) -> None:
@@ -99,15 +100,15 @@ def _connected(server: str) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
         with psycopg.connect(server, autocommit=True) as conn:
             yield conn
     except pg.InsufficientPrivilege as error:
-        msg = f"{shown_dsn(server)}: tests make databases of their own: alter role … createdb, or name another server"
+        msg = f"{shown_dsn(server)}: this needs a database of its own: alter role … createdb, or name another server"
         raise DatabaseUnavailableError(msg) from error
     except psycopg.OperationalError as error:
-        msg = f"no database for tests at {shown_dsn(server)}: {' '.join(str(error).split())}"
+        msg = f"no database can be made at {shown_dsn(server)}: {' '.join(str(error).split())}"
         raise DatabaseUnavailableError(msg) from error
     except psycopg.ProgrammingError as error:
         if error.sqlstate is not None:
             raise
-        msg = f"the address of the tests' server cannot be read ({error}): use postgresql://user:password@host/name"
+        msg = f"the server's address cannot be read ({error}): use postgresql://user:password@host/name"
         raise SettingsError(msg) from None
 
 
@@ -115,5 +116,6 @@ def _write(text: Any, *names: str) -> sql.Composed:
     return sql.SQL(text).format(*map(sql.Identifier, names))
 
 
-def _name_in(address: str) -> str:
+def name_in(address: str) -> str:
+    """Give the name of the database in an address."""
     return str(conninfo_to_dict(address)["dbname"])

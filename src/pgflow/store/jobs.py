@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import uuid
+from functools import partial
+from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pgflow.model import Claimed
 from pgflow.store.statement import Statement, all_rows, first_column, literal, load, nothing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from pgflow.model import NewJob, Outcome
@@ -65,7 +67,7 @@ class Claim(NamedTuple):
 
 def enqueue_payload(jobs: Sequence[NewJob], *, ring: bool) -> str:
     """Write the one parameter of the enqueue statement. `ring` forces the doorbell."""
-    return f'{{"ring":{str(ring).lower()},"jobs":[{",".join(map(_job_json, jobs))}]}}'
+    return f'{{"ring":{str(ring).lower()},"jobs":[{",".join(_job_texts(jobs))}]}}'
 
 
 def enqueue(jobs: Sequence[NewJob]) -> Statement[list[str]]:
@@ -97,7 +99,7 @@ def void(leases: Sequence[str]) -> Statement[None]:
 
 def recover(worker: str, leases: Sequence[str]) -> Statement[Claim]:
     """Read back what a claim with a lost answer took; only behind `void` is that all it will ever take."""
-    return Statement(RECOVER, {"worker": worker, "leases": literal(leases)}, _read_claim)
+    return Statement(RECOVER, {"worker": worker, "leases": literal(leases)}, _read_jobs)
 
 
 def finish(outcomes: Sequence[Outcome], over: Sequence[str], now: float) -> Statement[set[tuple[str, int]]]:
@@ -183,22 +185,33 @@ def new_lease_id() -> str:
     return str(uuid.uuid4())
 
 
+def _has_more(outcome: Outcome) -> bool:
+    """Whether an outcome says more than that the run ended, and when."""
+    return (
+        outcome.delay is not None or outcome.error_code is not None or outcome.result is not None or outcome.spent > 0
+    )
+
+
 def _read_claim(rows: Rows) -> Claim:
+    if rows and rows[0][0] != rows[-1][0]:
+        # what goes alone comes behind the rest: by rank, by time, which is the longest wait first, and by id
+        rows.sort(key=lambda row: (row[5], -row[16], row[1]))
+    return _read_jobs(rows)
+
+
+def _read_jobs(rows: Rows) -> Claim:
     if not rows:
         return Claim([], None)
     last = rows[-1]
     mark = None if last[-1] is None else Mark(last[5], last[-1], last[1])
-    return Claim([Claimed._make(row[:-1]) for row in rows], mark)
+    return Claim([_claimed(row[:-1]) for row in rows], mark)
+
+
+_claimed = partial(tuple.__new__, Claimed)  # `_make` counts the fields of each: 0.1 us a job
 
 
 def _read_dropped(rows: Rows) -> set[tuple[str, int]]:
     return {(job_id, attempt) for job_id, attempt in rows}
-
-
-def _has_more(outcome: Outcome) -> bool:
-    return (
-        outcome.delay is not None or outcome.error_code is not None or outcome.result is not None or outcome.spent > 0
-    )
 
 
 def _more_json(nth: int, o: Outcome) -> str:
@@ -211,15 +224,23 @@ def _more_json(nth: int, o: Outcome) -> str:
     return text if o.result is None else f'{text[:-1]},"result":{o.result}}}'
 
 
-def _job_json(job: NewJob) -> str:
+def _job_texts(jobs: Sequence[NewJob]) -> Iterator[str]:
+    mould, like = None, ""
+    for job in jobs:
+        if job.mould is not mould:
+            mould, like = job.mould, _like_json(job)
+        args = "" if job.args is None else f',"args":{job.args}'
+        kwargs = "" if job.kwargs is None else f',"kwargs":{job.kwargs}'
+        yield f'{{"id":{encode_basestring_ascii(job.id)},{like}{args}{kwargs}}}'
+
+
+def _like_json(job: NewJob) -> str:
+    # all but id and arguments, without braces: the same of a thousand jobs, and written once
     fields: dict[str, Any] = {
-        "id": job.id, "queue": job.queue, "task": job.task, "priority": job.priority,
+        "queue": job.queue, "task": job.task, "priority": job.priority,
         "max_attempts": job.max_attempts, "timeout": job.timeout, "delay": job.delay,
         "expires_in": job.expires_in, "keep_result": job.keep_result or None, "headers": job.headers or None,
         "run_at": job.run_at and job.run_at.isoformat(), "expires_at": job.expires_at and job.expires_at.isoformat(),
         "unique_key": job.unique_key, "parent_id": job.parent_id, "root_id": job.root_id, "replay_of": job.replay_of,
     }  # fmt: skip
-    text = json.dumps({name: value for name, value in fields.items() if value is not None}, ensure_ascii=False)
-    args = "" if job.args is None else f',"args":{job.args}'
-    kwargs = "" if job.kwargs is None else f',"kwargs":{job.kwargs}'
-    return f"{text[:-1]}{args}{kwargs}}}"
+    return json.dumps({name: value for name, value in fields.items() if value is not None}, ensure_ascii=False)[1:-1]

@@ -98,11 +98,12 @@ class Pool:
         """Run one statement in a thread of the store's own; not interrupted by cancellation."""
         return await self.arun_call(lambda: self.run(statement))
 
-    def together(self, work: Callable[[Callable[[Statement[Any]], Any]], T]) -> T:
+    def together(self, work: Callable[[Callable[[Statement[Any]], Any]], T], *, repeatable: bool = False) -> T:
         """Call `work(run)`: every statement it runs shares one transaction.
 
-        It is called again after a deadlock, and where a connection was lost before the commit was sent; not where
-        the commit's answer was, which `DatabaseUnavailableError.in_doubt` then says.
+        It is called again after a deadlock, and where a connection was lost before the commit was sent. Where the
+        commit's answer was, it is only where `repeatable` says that this does no harm; else, and where the second
+        try is lost too, `DatabaseUnavailableError.in_doubt` says so.
         """
 
         def body(conn: Wire, sent: Sent) -> T:
@@ -112,7 +113,7 @@ class Pool:
                 sent.may_be_done = True
             return result
 
-        return self._attempt(body, repeatable=False)
+        return self._attempt(body, repeatable=repeatable)
 
     async def atogether(self, work: Callable[[Callable[[Statement[Any]], Any]], T]) -> T:
         """Do `together` in a thread of the store's own."""

@@ -112,6 +112,8 @@ def execute(conn: psycopg.Connection[Any], name: str, text: Any) -> None:
 
 
 def _rows(conn: psycopg.Connection[Any], query: Query, params: Any, prepare: bool) -> Rows:  # noqa: FBT001 - as psycopg has it
+    if query.copies:
+        return _copy(conn, query, params)
     if points.watcher is None:
         cursor = conn.execute(query.text, params, prepare=prepare)
         return cursor.fetchall() if cursor.description else []
@@ -120,6 +122,15 @@ def _rows(conn: psycopg.Connection[Any], query: Query, params: Any, prepare: boo
     rows = cursor.fetchall() if cursor.description else []
     points.reach(query.name, _moment(conn), conn)
     return rows
+
+
+def _copy(conn: psycopg.Connection[Any], query: Query, params: Any) -> Rows:
+    points.reach(query.name, "before", conn)
+    with conn.cursor() as cursor, cursor.copy(query.text) as copy:
+        for block in params["blocks"]:
+            copy.write(block)
+    points.reach(query.name, _moment(conn), conn)
+    return []
 
 
 def _moment(conn: psycopg.Connection[Any]) -> points.Moment:

@@ -21,8 +21,9 @@ class Query:
 
     `settings` are set locally around it, which also pins its plan; `repeatable` says that running it
     again after a lost answer does no harm. With `looks_twice` it is run again where it finds no rows: planned
-    while a bucket was being attached, it may have looked past them. One that `prepares` not is planned each time, by
-    how large the tables are by then.
+    while a bucket was being attached, it may have looked past them. A COPY's only parameter is `blocks`, the bytes
+    that are sent.
+    One that `prepares` not is planned each time, by how large the tables are by then.
     """
 
     name: str
@@ -31,6 +32,11 @@ class Query:
     repeatable: bool = True
     looks_twice: bool = False
     prepares: bool = True
+
+    @property
+    def copies(self) -> bool:
+        """True where this is a COPY from here."""
+        return self.text.startswith("copy ")
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ class Task(Generic[P, R_co]):
         self.name = options.name
         signature = signature_of(function, skip_first=options.bind)
         self.check_call = CallCheck(signature, options.name)
-        self.decoder = Decoder(function, signature, self.check_call)
+        self.decode = Decoder(function, signature, self.check_call).decode
         self.door = door
         self.wiring = Wiring(options.retry_policy)
         self._as_declared: BoundTask[P, Any] = BoundTask(self, {})
@@ -129,10 +129,6 @@ class Task(Generic[P, R_co]):
         keywords = {name: value for name, value in given.items() if value is not None}
         return BoundTask(self, keywords).send(*_checked_call((tuple(args), kwargs or {})))
 
-    def decode(self, args_text: str | None, kwargs_text: str | None) -> tuple[list[Any], dict[str, Any]]:
-        """Return stored arguments as the function is annotated. Raises `BadPayloadError` where they do not fit."""
-        return self.decoder.decode(args_text, kwargs_text)
-
     def __repr__(self) -> str:
         """Show the name."""
         return f"Task({self.name})"
@@ -187,11 +183,13 @@ class BoundTask(Generic[P, R_co]):
 
     def _jobs(self, calls: Iterable[Call]) -> list[NewJob]:
         given = list(calls)
+        check, make = self._check, self._template.with_call
         jobs: list[NewJob] = []
         try:
             for job_id, call in zip(self._door.ids.make_many(len(given)), given, strict=True):
                 args, kwargs = _checked_call(call)
-                jobs.append(self._job(job_id, args, kwargs))
+                check(args, kwargs)
+                jobs.append(make(job_id, *encode_arguments(args, kwargs)))
         except ArgumentError as error:
             msg = f"call {len(jobs)}: {error}"
             raise ArgumentError(msg) from None

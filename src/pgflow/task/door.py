@@ -11,7 +11,7 @@ from pgflow.model import NewJob
 
 
 class Door(Lookup, Protocol):
-    """Stores new jobs, through the hooks and in one statement; and looks jobs up for their handles."""
+    """Stores new jobs, through the hooks and in one transaction; and looks jobs up for their handles."""
 
     @property
     def ids(self) -> IdMaker:

@@ -55,8 +55,9 @@ def as_wrapper(function: Callable[..., Any], *, is_async: bool) -> Wrapper:
 
 def call(function: Callable[..., Any], wiring: Wiring, job: Context | None, given: tuple[Any, Any]) -> Any:
     """Call a task's function within its wrappers; for an async one, what comes back is to be awaited."""
-    args: Sequence[Any] = given[0]
-    kwargs: Mapping[str, Any] = given[1]
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
+    args, kwargs = given
     if not wiring.wrappers or job is None:
         return function(*args, **kwargs)
     inner: Call = partial(function, *args, **kwargs)

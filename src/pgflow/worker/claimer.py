@@ -272,7 +272,7 @@ class Claimer:
         return min(self._floor.lanes[name].free for name in state.executors or self._floor.executors)
 
     def _learn(self, state: QueueState, jobs: list[Claimed]) -> None:
-        size = sum(len(job.args or "") + len(job.kwargs or "") for job in jobs) / len(jobs)
+        size = sum([len(job.args or "") + len(job.kwargs or "") for job in jobs]) / len(jobs)
         self._bytes_each = max(size, 0.7 * self._bytes_each + 0.3 * size, 1.0)
         tasks = {job.task for job in jobs}
         known = (self._floor.tasks.get(name or "") for name in tasks)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 from pgflow.codes import ErrorCode
@@ -63,33 +64,39 @@ class Floor:
     def take(self, jobs: Iterable[Claimed]) -> list[Claimed]:
         """Put jobs where they run, or end those that must not; gives those whose task is not known here."""
         unknown: list[Claimed] = []
-        sorted_runs: dict[str, list[Run]] = {}
+        runs: dict[str, list[Run]] = {executor: [] for executor in self.lanes}
         for job in jobs:
-            ended = ended_unstarted(job)
             task = self.tasks.get(job.task or "")
+            ended = ended_unstarted(job)
             if ended is not None:
                 self.hands.end(ended)
             elif task is None:
                 unknown.append(job)
             else:
-                run = self._admitted(Run(job, task, self.lanes[task.declared.executor]))
-                if run is not None:
-                    sorted_runs.setdefault(task.declared.executor, []).append(run)
-        for executor, runs in sorted_runs.items():
-            self.lanes[executor].put(runs)
+                executor = task.declared.executor
+                run = Run(job, task, self.lanes[executor])
+                self.hands.take(run)
+                if task.declared.concurrency is None or self._admitted(run):
+                    runs[executor].append(run)
+        for name, admitted in runs.items():
+            if admitted:
+                self.lanes[name].put(admitted)
         return unknown
 
     def ended(self, outcomes: Iterable[Outcome]) -> None:
         """Learn run times from outcomes, and let in what waited for them."""
         self.left(o.job for o in outcomes)
-        sums: dict[str, tuple[int, float]] = {}
+        spans: defaultdict[str | None, list[float]] = defaultdict(list)
         for outcome in outcomes:
-            task = self.tasks.get(outcome.job.task or "")
-            if task is not None and outcome.finished > outcome.started:
-                count, seconds = sums.get(task.declared.executor, (0, 0.0))
-                sums[task.declared.executor] = count + 1, seconds + outcome.finished - outcome.started
-        for executor, (count, seconds) in sums.items():
-            self.lanes[executor].observe(seconds / count)
+            if outcome.finished > outcome.started:
+                spans[outcome.job.task].append(outcome.finished - outcome.started)
+        of_lanes: defaultdict[str, list[float]] = defaultdict(list)
+        for name, seconds in spans.items():
+            task = self.tasks.get(name or "")
+            if task is not None:
+                of_lanes[task.declared.executor] += seconds
+        for executor, seconds in of_lanes.items():
+            self.lanes[executor].observe(sum(seconds) / len(seconds))
 
     def left(self, jobs: Iterable[Claimed]) -> None:
         """Let in what waited for these jobs to end."""
@@ -130,11 +137,10 @@ class Floor:
         """The executors that this worker's tasks use."""
         return {task.declared.executor for task in self.tasks.values()} or {"async"}
 
-    def _admitted(self, run: Run) -> Run | None:
-        self.hands.take(run)
+    def _admitted(self, run: Run) -> bool:
         admitted = self.gates.enter(run)
         if admitted is None:
             delay = min(BUSY_SECONDS_MAX, float(run.job.attempt))
             message = f"{run.task.name} runs {run.task.declared.concurrency} at a time in one worker"
             self.hands.settle(run, released(run.job, ErrorCode.TASK_BUSY, delay, message=message))
-        return run if admitted else None
+        return bool(admitted)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from pgflow.errors import SchemaMismatchError
 from pgflow.model import Outcome, OutcomeKind
-from pgflow.store import jobs as sql
+from pgflow.store import flush
 from pgflow.store.faults import Blame, blame
 from pgflow.worker.backoff import Backoff
 
@@ -65,7 +66,7 @@ class Flusher:
         backoff = Backoff()
         while True:
             try:
-                dropped = await self._pool.arun(sql.finish(outcomes, over, time.monotonic()))
+                dropped = await self._pool.arun_call(partial(flush.store, self._pool, outcomes, over))
             except SchemaMismatchError:
                 raise
             except Exception as error:  # noqa: BLE001 - told apart: no outcome may keep the others out
@@ -102,7 +103,8 @@ class Flusher:
         return True
 
     def _count(self, outcomes: list[Outcome], dropped: set[tuple[str, int]]) -> None:
-        self.counts.update(str(outcome.kind) for outcome in outcomes)
+        for kind, count in Counter([outcome.kind for outcome in outcomes]).items():
+            self.counts[str(kind)] += count
         if dropped:
             self.dropped += len(dropped)
             self._lost |= dropped

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,15 +30,15 @@ class Hands:
 
     def hold(self, jobs: Iterable[Claimed]) -> None:
         """Note the leases that jobs were claimed under."""
-        leases = self.leases
-        for job in jobs:
-            leases[job.lease_id] = leases.get(job.lease_id, 0) + 1
+        for lease, count in Counter([job.lease_id for job in jobs]).items():
+            self.leases[lease] = self.leases.get(lease, 0) + count
 
     def settle(self, run: Run, outcome: Outcome) -> bool:
         """Take the first outcome of an open run; False, and nothing done, for any later one. From any thread."""
         if self.open.pop(run, self) is self:
             return False
-        self.suspects.discard(run)
+        if self.suspects:
+            self.suspects.discard(run)
         self.done.append(outcome)
         self._wake()
         return True
@@ -56,10 +56,9 @@ class Hands:
         """Account for outcomes about to be stored; gives the leases that will then hold nothing more."""
         leases = self.leases
         ended = []
-        for outcome in outcomes:
-            lease = outcome.job.lease_id
+        for lease, count in Counter([outcome.job.lease_id for outcome in outcomes]).items():
             if lease in leases:
-                leases[lease] -= 1
+                leases[lease] -= count
                 if not leases[lease]:
                     ended.append(lease)
         return ended

@@ -22,6 +22,7 @@ FRAMES_KEPT: Final = 50
 MESSAGE_BYTES: Final = 8_192
 CODE_BYTES: Final = 200
 RESULT_BYTES_MAX: Final = 16_000_000
+SUCCEEDED: Final = OutcomeKind.SUCCEEDED  # by way of the enum's class it costs 65 ns
 
 
 def returned(run: Run, value: object) -> Outcome:
@@ -29,7 +30,7 @@ def returned(run: Run, value: object) -> Outcome:
     finished = time.monotonic()
     job = run.job
     if not job.keep_result:
-        return Outcome(job, OutcomeKind.SUCCEEDED, run.started, finished, job.spent)
+        return Outcome(job, SUCCEEDED, run.started, finished, job.spent)
     try:
         result = encode_value(value, "result", most_bytes=RESULT_BYTES_MAX)
     except ArgumentError as error:

@@ -49,16 +49,16 @@ def released(job: Claimed, code: ErrorCode, delay: float = 0.0, started: float =
 
 def ended_unstarted(job: Claimed) -> Outcome | None:
     """Give the outcome of a job that must not start: cancelled, expired, or an entry without its job."""
+    if not (job.task is None or job.cancelled or job.expired):
+        return None
     now = time.monotonic()
     if job.task is None:
         message = "the entry has no job row"
         return Outcome(job, OutcomeKind.LOST, now, now, job.spent, None, ErrorCode.JOB_MISSING, message)
     if job.cancelled:
         return Outcome(job, OutcomeKind.CANCELLED, now, now, job.spent, None, ErrorCode.CANCELLED)
-    if job.expired:
-        message = "it was not started before its expiry"
-        return Outcome(job, OutcomeKind.EXPIRED, now, now, job.spent, None, ErrorCode.EXPIRED, message)
-    return None
+    message = "it was not started before its expiry"
+    return Outcome(job, OutcomeKind.EXPIRED, now, now, job.spent, None, ErrorCode.EXPIRED, message)
 
 
 def shut_down(run: Run) -> Outcome:

@@ -1,6 +1,8 @@
 """Runs async tasks on the event loop: a fixed number of long-lived runners, each with one cancel scope.
 
-A task per job costs 18 to 24 us, `fail_after` 11 to 17; a runner that takes the next run from a deque 1.
+A task per job costs 18 to 24 us, `fail_after` 11 to 17; a runner that takes the next run from a deque 1. To wake one
+costs 5: one that is woken wakes two more while there is more to run, so that all are soon at work where jobs wait, and
+where none does one runner goes through a whole batch.
 """
 
 from __future__ import annotations
@@ -48,9 +50,12 @@ class AsyncLane(Lane):
             group.start_soon(self._work, slot)
 
     def put(self, runs: list[Run]) -> None:
-        """Take runs in order and wake as many runners."""
+        """Take runs in order and wake a runner, who wakes others."""
         super().put(runs)
-        for _ in range(min(len(runs), len(self._parked))):
+        self._wake(1)
+
+    def _wake(self, most: int) -> None:
+        for _ in range(min(most, len(self._parked))):
             self._parked.pop().set()
 
     async def _work(self, slot: Slot) -> None:
@@ -69,30 +74,33 @@ class AsyncLane(Lane):
             self._clean.run(self._group.start_soon, self._work, slot)
 
     async def _work_in(self, slot: Slot, scope: anyio.CancelScope) -> None:
-        backlog, still_open = self.backlog, self.hands.open
-        while not scope.cancel_called:
-            if not backlog:
-                event = anyio.Event()
-                self._parked.append(event)
-                await event.wait()
-                continue
+        backlog, low_water, interrupt, clean = self.backlog, self.low_water, scope.cancel, self._clean
+        while True:
+            while not backlog:
+                await self._woken()
             run = backlog.popleft()
-            if len(backlog) == self.low_water:
+            if len(backlog) == low_water:
                 self.room_made()
-            if run not in still_open:
+            if run not in self.hands.open:
                 continue
             slot.run = run
-            run.interrupt = scope.cancel
+            run.interrupt = interrupt
             await self._one(run, scope)
             slot.run = None
             if not backlog:
                 self.room_made()
-            if copy_context() != self._clean:
+            if run.stopped or copy_context() != clean:
                 return
+
+    async def _woken(self) -> None:
+        event = anyio.Event()
+        self._parked.append(event)
+        await event.wait()
+        if len(self.backlog) > 1:
+            self._wake(2)
 
     async def _one(self, run: Run, scope: anyio.CancelScope) -> None:
         begin(run, self.deadlines)
-        pid = self.pid
         try:
             coroutine: Any = call(run, arguments(run))
             value = await coroutine
@@ -104,10 +112,10 @@ class AsyncLane(Lane):
             _forget_stray_cancel()
             self.hands.settle(run, raised(run, error))
         except BaseException as error:  # noqa: BLE001 - nothing a job does takes the worker down
-            leave_if_forked(pid)
+            leave_if_forked(self.forks)
             self.hands.settle(run, raised(run, error) if run.verdict is None else run.verdict(run))
         else:
-            leave_if_forked(pid)
+            leave_if_forked(self.forks)
             self.hands.settle(run, returned(run, value))
 
 

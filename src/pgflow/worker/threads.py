@@ -34,11 +34,12 @@ class ThreadLane(Lane):
     ) -> None:
         super().__init__(slots, low_water, hands, deadlines, room_made)
         self._calls: SimpleQueue[bool] = SimpleQueue()
+        self._parked: list[Slot] = []
         self._threads: list[threading.Thread] = []
         self._clean = copy_context()
 
     def put(self, runs: list[Run]) -> None:
-        """Take runs in order and wake as many threads."""
+        """Take runs in order and wake as many threads; one that is at work takes the next by itself."""
         super().put(runs)
         while len(self._threads) < min(len(self.slots), self.busy + len(self.backlog)):
             slot = self.slots[len(self._threads)]
@@ -54,7 +55,8 @@ class ThreadLane(Lane):
                 break
             self._threads.append(thread)
         for _ in runs:
-            self._calls.put(True)
+            if not self._called_one():
+                break
 
     def stop(self, run: Run, verdict: Verdict) -> None:
         """Settle at once, and tell the run's context: its thread goes on until the function ends."""
@@ -66,20 +68,32 @@ class ThreadLane(Lane):
         for _ in self._threads:
             self._calls.put(False)
 
+    def _called_one(self) -> bool:
+        # to wake a thread for each run, and not for each that is parked, makes them fight for the interpreter
+        try:
+            self._parked.pop()
+        except IndexError:
+            return False
+        self._calls.put(True)
+        return True
+
     def _work(self, slot: Slot) -> None:
         while True:
             try:
+                while self.backlog:
+                    self._work_once(slot)
+                self._parked.append(slot)
+                # what was put before it was known to be parked has called nobody
+                if self.backlog:
+                    self._called_one()
                 if not self._calls.get():
                     return
-                self._work_once(slot)
             except BaseException as error:
                 # thrown into this thread by a job elsewhere: the slot must not die of it, nor its run be forgotten
                 logger.exception("a slot's thread was disturbed")
                 run, slot.run = slot.run, None
                 if run is not None:
                     self.hands.settle(run, raised(run, error))
-                # the call it was woken by may be lost
-                self._calls.put(True)
                 self.room_made()
 
     def _work_once(self, slot: Slot) -> None:
@@ -93,10 +107,11 @@ class ThreadLane(Lane):
             slot.run = run
             begin(run, self.deadlines)
             outcome = self._outcome(run, slot)
-            leave_if_forked(self.pid)
+            leave_if_forked(self.forks)
             self.hands.settle(run, outcome)
             slot.run = None
-            self.room_made()
+            if not self.backlog:
+                self.room_made()
 
     def _outcome(self, run: Run, slot: Slot) -> Outcome:  # noqa: ARG002 - a process lane needs the slot
         try:

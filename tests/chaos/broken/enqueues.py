@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from typing import Final
 
-from chaos.broken.kinds import DOOR, REFUSALS, ROUND, RULES, SQL, STORE, WAYS, WORKER, Edit, Mutant
+from chaos.broken.kinds import (
+    DOOR,
+    ENQUEUED,
+    GATHERED,
+    REFUSALS,
+    ROUND,
+    RULES,
+    SQL,
+    STORE,
+    WAYS,
+    WORKER,
+    Edit,
+    Mutant,
+)
 
 ENQUEUES: Final = (
     Mutant(
@@ -38,8 +51,8 @@ ENQUEUES: Final = (
         (
             Edit(
                 "src/pgflow/door.py",
-                "        if conn is None:\n            pool = await self.apool()",
-                "        if conn is not self:\n            pool = await self.apool()",
+                "        if conn is None:\n            if len(jobs) == 1",
+                "        if conn is not self:\n            if len(jobs) == 1",
             ),
         ),
         (WAYS + "test_an_async_enqueue_on_a_callers_connection_goes_with_its_rollback[asyncio]",),
@@ -78,6 +91,97 @@ ENQUEUES: Final = (
         (RULES + "test_an_id_of_a_wrong_clock_is_stamped_anew_and_the_new_one_returned",),
     ),
     Mutant(
+        "one-id-as-it-comes",
+        "the same of a job that is stored alone",
+        (
+            Edit(
+                SQL + "enqueue_one.sql",
+                "pgflow.uuid_restamp(cast(%(id)s as uuid), statement_timestamp())",
+                "cast(%(id)s as uuid)",
+            ),
+        ),
+        (ENQUEUED + "test_ids_of_a_wrong_clock_are_stamped_anew_and_the_others_kept[1]",),
+    ),
+    Mutant(
+        "copied-ids-as-they-come",
+        "the same of jobs that are copied",
+        (Edit(STORE + "copying.py", "if least <= min(raw) and max(raw) <= most:", "if raw:"),),
+        (ENQUEUED + "test_ids_of_a_wrong_clock_are_stamped_anew_and_the_others_kept[200]",),
+    ),
+    Mutant(
+        "copied-times-of-the-client",
+        "what is copied is timed by the client's clock",
+        (
+            Edit(STORE + "enqueues.py", "import json\n", "import json\nimport time\n"),
+            Edit(
+                STORE + "enqueues.py",
+                "Copied(jobs, run(Statement(CLOCK, {}, _first)))",
+                "Copied(jobs, run(Statement(CLOCK, {}, lambda _: int((time.time() - 946_684_800) * 1e6))))",
+            ),
+        ),
+        (ENQUEUED + "test_times_are_of_the_databases_clock[200]",),
+    ),
+    Mutant(
+        "copied-again",
+        "many jobs whose commit's answer was lost are copied again, and refused for being there",
+        (
+            Edit(
+                STORE + "enqueues.py",
+                "store, self._copies = copy if self._copies else keys.enqueue, False",
+                "store = copy if self._copies else keys.enqueue",
+            ),
+        ),
+        (ENQUEUED + "test_asked_again_after_a_lost_answer_all_are_stored_once[200-bulk/ring]",),
+    ),
+    Mutant(
+        "one-asked-again-is-refused",
+        "one job whose commit's answer was lost is refused for being there",
+        (
+            Edit(
+                STORE + "enqueues.py",
+                "    except UniqueViolation:\n        return pool.run(sql.enqueue(jobs))",
+                "    except UniqueViolation:\n        raise",
+            ),
+        ),
+        (ENQUEUED + "test_asked_again_after_a_lost_answer_all_are_stored_once[1-enqueue_one]",),
+    ),
+    Mutant(
+        "copied-in-parts",
+        "each part of many jobs is committed by itself, and some stay where another fails",
+        (
+            Edit(
+                STORE + "enqueues.py",
+                "return pool.together(storing, repeatable=not storing.is_keyed)",
+                "return [i for c in _chunks(jobs) for i in pool.together(_Storing(c), repeatable=True)]",
+            ),
+        ),
+        (ENQUEUED + "test_all_are_stored_or_none[5001]",),
+    ),
+    Mutant(
+        "gathered-in-one-context",
+        "hooks judge the enqueues that share a commit in the context of one of their callers",
+        (
+            Edit(
+                DOOR,
+                "judged[place] = context.run(self._judge, jobs, enqueue)",
+                "judged[place] = self._judge(jobs, enqueue)",
+            ),
+        ),
+        (GATHERED + "test_a_refusal_is_of_its_own_call_and_hooks_judge_in_the_callers_context[asyncio]",),
+    ),
+    Mutant(
+        "gathered-wait-for-who-is-gone",
+        "enqueues that share a commit wait for ever where the one that led them was cancelled",
+        (
+            Edit(
+                "src/pgflow/gathering.py",
+                "            trip.leader.turn.set()\n",
+                "            self._pass_on()\n",
+            ),
+        ),
+        (GATHERED + "test_nobody_waits_for_those_whom_asyncio_cancels[gone0]",),
+    ),
+    Mutant(
         "future-in-the-way",
         "what cannot run yet stands in the path of what can",
         (
@@ -100,6 +204,24 @@ ENQUEUES: Final = (
             ),
         ),
         (RULES + "test_an_enqueue_rings_once_a_queue_and_not_where_every_worker_has_promised_to_poll",),
+    ),
+    Mutant(
+        "one-bell-left-out",
+        "the same of a job that is stored alone",
+        (
+            Edit(
+                SQL + "enqueue_one.sql",
+                "and (w.busy_until is null or w.busy_until < clock_timestamp() + interval '1 s'))",
+                "and false)",
+            ),
+        ),
+        (ENQUEUED + "test_they_ring_once_a_queue_and_not_where_every_worker_has_promised_to_poll[1]",),
+    ),
+    Mutant(
+        "copied-bell-left-out",
+        "the same of jobs that are copied",
+        (Edit(STORE + "enqueues.py", "if queues := copied.queues():", "if (queues := copied.queues()) == []:"),),
+        (ENQUEUED + "test_they_ring_once_a_queue_and_not_where_every_worker_has_promised_to_poll[200]",),
     ),
     Mutant(
         "promise-not-kept",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from chaos.broken.kinds import LOCKS, RULES, SQL, STORE, WON, WORKER, Edit, Mutant
+from chaos.broken.kinds import FLUSH, LOCKS, RULES, SQL, STORE, WON, WORKER, Edit, Mutant
 
 OUTCOMES: Final = (
     Mutant(
@@ -168,6 +168,48 @@ OUTCOMES: Final = (
         "a flush takes attempts before leases, against the order of the reaper: they deadlock",
         (Edit(SQL + "finish.sql", "order by l.id for update", "order by l.id"),),
         (LOCKS + "test_a_flush_waits_for_a_lease_before_it_writes_anything",),
+    ),
+    Mutant(
+        "success-locks-no-lease",
+        "the short way for a flush takes attempts before leases: it doubles what the reaper has taken back",
+        (Edit(SQL + "succeed.sql", "order by l.id for update", "order by l.id"),),
+        (FLUSH + "test_it_waits_for_whoever_has_a_lease_and_writes_nothing_meanwhile",),
+    ),
+    Mutant(
+        "success-locks-out-of-order",
+        "two flushes of successes take the leases they share in opposite order and deadlock",
+        (Edit(SQL + "succeed.sql", "order by l.id for update", "order by l.id desc for update"),),
+        (FLUSH + "test_it_locks_its_leases_in_order_of_their_ids",),
+    ),
+    Mutant(
+        "success-without-lease",
+        "a success is stored although its lease was taken back, and its job runs again",
+        (Edit(SQL + "succeed.sql", "count(*) = cardinality(%(leases)s::uuid[])", "count(*) > 0"),),
+        (FLUSH + "test_nothing_is_stored_where_a_lease_is_gone",),
+    ),
+    Mutant(
+        "success-past-the-fence",
+        "a success takes the place of an outcome that stands, and is counted beside it",
+        (
+            Edit(
+                SQL + "succeed.sql",
+                "  order by d.job_id, d.attempt\n",
+                "  order by d.job_id, d.attempt\n  on conflict do nothing\n",
+            ),
+        ),
+        (FLUSH + "test_nothing_is_stored_where_a_run_has_an_outcome_already",),
+    ),
+    Mutant(
+        "success-forgets-in-a-crash",
+        "successes are acknowledged before they are on disk",
+        (Edit(STORE + "flush.py", 'load("succeed", jobs.BY_INDEX)', 'load("succeed", jobs.BY_INDEX | jobs.RELAXED)'),),
+        (LOCKS + "test_outcomes_and_jobs_are_on_disk_before_they_are_acknowledged",),
+    ),
+    Mutant(
+        "success-leaves-the-wish",
+        "a wish to cancel stays behind a success",
+        (Edit(SQL + "succeed.sql", "    and job_id = any (%(job_ids)s::uuid[])\n), freed", "    and false\n), freed"),),
+        (FLUSH + "test_a_wish_that_came_too_late_and_a_key_end_with_the_job",),
     ),
     Mutant(
         "flush-locks-out-of-order",

@@ -11,7 +11,7 @@ from chaos.scenario import Scenario
 if TYPE_CHECKING:
     from chaos.stage import Stage
 
-AIMED = ("enqueue", "claim", "finish")
+AIMED = ("enqueue", "claim", "finish", "succeed")
 
 
 def lose(stage: Stage) -> None:

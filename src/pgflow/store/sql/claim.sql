@@ -2,13 +2,18 @@
 -- A job to be leased alone gets one of the lone leases while they last; the first is for a suspect, one at a time.
 -- By ctid: 2 us a job cheaper than by key, and safe, since a picked entry is locked and never updated.
 -- A lease begins by the clock, not by now(): the transaction may have waited for a lock while its jobs still ran.
--- Only the last row carries its run_at: the mark from which a sick queue's next claim resumes.
+-- What a running transaction has in hand is passed by before its lock is tried, which costs 0.5 us and a word with the
+-- lock manager for each entry: seven other claims at the head made a claim a third dearer. Who came since is skipped.
+-- Only the last entry carries its run_at: the mark from which a sick queue's next claim resumes.
+-- The rows of each lease come in the order in which they were picked, which the pinned plan keeps: to sort them once
+-- more, as wide as they are now, took 0.5 us a job, and `extract`, which is numeric, 0.2 us more than `date_part`.
 with picked as materialized (
   select r.ctid as place, r.rank, r.run_at, r.job_id, r.attempt, r.spent, r.suspect, r.alone
   from pgflow.ready as r
   where r.queue = %(queue)s
     and (r.rank, r.run_at, r.job_id) >= (%(rank)s::integer, %(run_at)s::timestamptz, %(job_id)s::uuid)
     and (not r.suspect or %(suspects)s::boolean)
+    and (r.xmax = 0 or r.xmax <> all (array(select x::xid from pg_snapshot_xip(pg_current_snapshot()) as x)))
     and not exists (select from pgflow.queues as q where q.name = %(queue)s and q.paused)
   order by r.rank, r.run_at, r.job_id
   limit %(most)s::integer
@@ -36,9 +41,8 @@ select f.lease_id::text, f.job_id::text, f.attempt, f.spent, f.suspect, f.rank, 
   j.kwargs::text, j.max_attempts, j.timeout, j.keep_result, coalesce(j.expires_at <= now(), false),
   exists (select from pgflow.cancellations)
     and exists (select from pgflow.cancellations as c where c.job_id = f.job_id),
-  j.headers, extract(epoch from now() - f.run_at)::double precision,
-  extract(epoch from now() - j.run_at)::double precision,
+  j.headers, date_part('epoch', now() - f.run_at),
+  case when f.attempt > 1 then date_part('epoch', now() - j.run_at) else 0 end,
   case when f.job_id = (select job_id from last) then f.run_at end
 from fit as f
 left join pgflow.jobs as j on j.id = f.job_id
-order by f.rank, f.run_at, f.job_id

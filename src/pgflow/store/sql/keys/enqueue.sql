@@ -4,8 +4,10 @@
 -- A job that is here already, asked for again after a lost answer, takes no key: it may have ended and freed it.
 with clock as materialized (
   select clock_timestamp() as now,
-    pgflow.uuid_floor(clock_timestamp() - interval '60 s') as least_id,
-    pgflow.uuid_floor(clock_timestamp() + interval '60 s') as most_id,
+    cast(rpad(lpad(to_hex(cast(extract(epoch from clock_timestamp() - interval '60 s') * 1000 as bigint)),
+      12, '0'), 32, '0') as uuid) as least_id,
+    cast(rpad(lpad(to_hex(cast(extract(epoch from clock_timestamp() + interval '60 s') * 1000 as bigint)),
+      12, '0'), 32, '0') as uuid) as most_id,
     cast(cast(%(jobs)s as text) as json) as asked
 ), stamped as materialized (
   select a.nth, c.now, a.queue, a.task, a.args, a.kwargs, a.headers, a.timeout, a.parent_id, a.replay_of, a.unique_key,
