@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("pgflow.worker")
 
-LOOK_SECONDS: Final = 0.25
+LOOK_SECONDS: Final = 0.5
 WARN_SECONDS: Final = 1.0
 QUIET_SECONDS: Final = 10.0
 SAY_SECONDS: Final = 1.0
@@ -37,7 +37,7 @@ FRAMES_SHOWN: Final = 12
 
 
 class Vigil:
-    """Asks the event loop for an answer every quarter of a second.
+    """Asks the event loop for an answer every half second.
 
     It warns when there was none for a second, again each time that doubles, and of another blockage within 10 s not at
     all. After `blocked_loop_seconds` it calls `ends`, which does not return where a process of our own may be ended;
