@@ -136,7 +136,7 @@ def peers(session: nox.Session) -> None:
 
 @nox.session
 def scale(session: nox.Session) -> None:
-    """More workers, queues and hosts on one PostgreSQL: `-- --json FILE`; hosts take root. `report FILE` writes docs/."""
+    """More workers, queues and hosts (those take root) on one PostgreSQL: `-- --json FILE`, `-- report FILE`."""
     session.install(EVERYTHING)
     session.run("python", "-m", "bench.scale", *session.posargs)
 
