@@ -135,6 +135,13 @@ def peers(session: nox.Session) -> None:
 
 
 @nox.session
+def scale(session: nox.Session) -> None:
+    """More workers, queues and hosts (those take root) on one PostgreSQL: `-- --json FILE`, `-- report FILE`."""
+    session.install(EVERYTHING)
+    session.run("python", "-m", "bench.scale", *session.posargs)
+
+
+@nox.session
 def reads(session: nox.Session) -> None:
     """What each GET of the admin takes with two million jobs in the tables."""
     session.install(EVERYTHING)

@@ -76,7 +76,7 @@ def lines(found: dict[str, Any]) -> list[str]:
         circumstances, "", *(f"- `{name}`: {work.about}" for name, work in WORKS.items()),
         *(f"- {name}: {about}" for name, about in LAYOUTS.items()),
         *(f"- left out: {name}, {why}" for name, why in found["left_out"].items()),
-        "", *rows, "", "What the server's sessions were at on average, with no-op jobs (`commit` is that of a finish):",
+        "", *rows, "", "What the server's sessions were at on average, with no-op jobs:",
         "", *_waits(grouped),
     ]  # fmt: skip
 
