@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from pgflow.bench.tasks import QUEUE
 from pgflow.model import Outcome, OutcomeKind
+from pgflow.store import flush
 from pgflow.store import jobs as sql
 
 if TYPE_CHECKING:
@@ -83,6 +84,6 @@ def _finish(pool: Pool, jobs: list[Claimed]) -> None:
     now = time.monotonic()
     leases = list(dict.fromkeys(job.lease_id for job in jobs))
     outcomes = [Outcome(job, OutcomeKind.SUCCEEDED, now, now, job.spent) for job in jobs]
-    if dropped := pool.run(sql.finish(outcomes, leases, now)):
+    if dropped := flush.store(pool, outcomes, leases):
         msg = f"{len(dropped)} outcomes of the floor were dropped: something else works its queue"
         raise RuntimeError(msg)
