@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("pgflow.policies")
 
 LOOK_SECONDS: Final = 1.0
-IDLE_SECONDS: Final = 5.0
+IDLE_SECONDS: Final = 10.0
 """Between looks while no claim is judged."""
 STALE_SECONDS: Final = 30.0
 PAUSED_REST_SECONDS: Final = 0.5
@@ -57,7 +57,7 @@ class Policies:
     """Knows every queue's limits, and judges claims by them without waiting.
 
     What it knows is at most a second old while there are claims; the first ones after an idle time are judged by what
-    may be five seconds old, and have it looked at.
+    may be ten seconds old, and have it looked at.
 
     What an operator set outranks what stands in code, limit by limit.
     """
