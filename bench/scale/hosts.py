@@ -52,8 +52,8 @@ def hosts(count: int, server: str) -> Iterator[Hosts]:
 def _host(ends: ExitStack, bridge: str, number: int) -> str:
     name, outer, inner = f"{bridge}-{number}", f"{bridge}o{number}", f"{bridge}i{number}"
     _made(ends, ["netns", "add", name], ["netns", "del", name])
-    # the namespace takes its end along when it goes, and that the other one
-    _ip("link", "add", outer, "type", "veth", "peer", "name", inner)
+    # either end takes the other along; with the namespace alone they would go some time later
+    _made(ends, ["link", "add", outer, "type", "veth", "peer", "name", inner], ["link", "del", outer])
     _ip("link", "set", inner, "netns", name)
     _ip("link", "set", outer, "master", bridge)
     _ip("link", "set", outer, "up")
