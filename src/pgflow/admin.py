@@ -36,6 +36,7 @@ from pgflow.views import (
     Page,
     QueueLimits,
     QueueRow,
+    Source,
     Timeline,
     WorkerRow,
 )
@@ -73,6 +74,7 @@ __all__ = [
     "QueueLimits",
     "QueueRow",
     "Run",
+    "Source",
     "Statement",
     "StoreError",
     "Timeline",

@@ -67,7 +67,10 @@ class DeadItem(JobItem):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupItem:
-    """Open dead letters with one reason, task and error, numbers and ids in its text made alike."""
+    """Open dead letters with one reason, task and error, numbers and ids in its text made alike.
+
+    `deaths` counts them in 24 equal parts of the time from `since` until `until`, the same for every group.
+    """
 
     reason_code: str
     job_type: str
@@ -79,6 +82,9 @@ class GroupItem:
     last_at: datetime
     newest_job_id: str
     error_message: str | None
+    since: datetime
+    until: datetime
+    deaths: list[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +142,8 @@ class Groups:
 
 
 def _group(group: DeadGroup) -> GroupItem:
-    shown = {**plain(group), "error_message": masked(group.error_message, GROUP_CHARACTERS)}
+    message = masked(group.error_message, GROUP_CHARACTERS)
+    shown = {**plain(group), "error_message": message, "deaths": list(group.deaths)}
     return GroupItem(**shown, job_type=group.task)
 
 
