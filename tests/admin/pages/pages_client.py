@@ -38,6 +38,10 @@ class Seen(HTMLParser):
         self.feed(text)
         self.words = " ".join(" ".join(self._words).split())
 
+    def form(self, name: str) -> FormSeen:
+        """The form that has a field or a button of this name."""
+        return next(one for one in self.forms if name in {field for field, _ in (*one.fields, *one.buttons)})
+
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
         self.tags.append((tag, given))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import moves
+from aging import age
 from pgflow import App
 from pgflow.model import OutcomeKind
 from pgflow.store.admin import act
@@ -73,6 +74,15 @@ values (%(one)s, now() - interval '3 h', now() + interval '1 h', 4711, 100, 6, f
 """
 
 
+RECEIPT = '{"to": "ada@example.com", "api_token": "sk-live-831", "locale": "en"}'
+LINES = '[{"sku": "T-12", "price": null, "count": 2}, {"sku": "M-3", "price": 1250, "count": 1}]'
+ORDER = f'[{{"id": 4711, "lines": {LINES}, "gift": true}}]'
+CARD = '{"card": "4242424242424242", "cents": 1990}'
+MAIL = {"queue": "mail", "task": "shop.send_receipt", "args": ORDER, "kwargs": RECEIPT, "max_attempts": 5}
+BILLING = {"queue": "billing", "task": "shop.charge_card", "args": "[4711]", "kwargs": CARD, "max_attempts": 3}
+MEDIA = {"queue": "media", "task": "shop.resize_picture", "args": "[81]", "kwargs": '{"width": 640}'}
+
+
 @dataclass
 class Scenery:
     """Ids of the jobs that somebody may want to look at."""
@@ -91,7 +101,7 @@ def declare(app: App) -> None:
     """Declare the shop's tasks."""
 
     @app.task(name="shop.send_receipt", queue="mail", max_attempts=5)
-    def send_receipt(order: dict[str, Any], *, to: str, api_token: str = "") -> str: ...
+    def send_receipt(order: dict[str, Any], *, to: str, api_token: str = "", locale: str = "en") -> str: ...
 
     @app.task(name="shop.charge_card", queue="billing", max_attempts=3, sensitive=("card",))
     def charge_card(order_id: int, *, card: str, cents: int) -> None: ...
@@ -103,16 +113,27 @@ def declare(app: App) -> None:
     def export_orders(day: str) -> None: ...
 
 
-def build(app: App, db: Any, *, size: int = 1) -> Scenery:
-    """Fill a database. `size` multiplies how many there are of each."""
+def build(app: App, db: Any, *, rounds: int = 1) -> Scenery:
+    """Fill a database, several times over where it is to look older; ids are those of the last round."""
+    for _ in range(rounds - 1):
+        _round(app, is_last=False)
+        db.execute("delete from pgflow.stats")
+        age(db, 11 / 1440)
+    # first, since its claims would take what others are to have
+    showcase = _showcase(app.pool, db, MAIL)
+    made = _round(app, is_last=True)
+    made.showcase = showcase
+    app.pool.run(act.pause("billing", "the bank is closed until nine"))
+    app.pool.run(act.decide("ingest", "mail", "rejected", "PAYLOAD_TOO_LARGE", details={"bytes": 300_000}))
+    _spread(db)
+    db.execute(WORKERS, {"one": WORKER, "two": OTHER_WORKER})
+    return made
+
+
+def _round(app: App, *, is_last: bool) -> Scenery:
     pool, made = app.pool, Scenery()
-    receipt = '{"to": "ada@example.com", "api_token": "sk-live-831", "locale": "en"}'
-    order = '[{"id": 4711, "lines": [{"sku": "T-12", "price": null, "count": 2}, {"sku": "M-3", "price": 1250, "count": 1}], "gift": true}]'
-    card = '{"card": "4242424242424242", "cents": 1990}'
-    mail = {"queue": "mail", "task": "shop.send_receipt", "args": order, "kwargs": receipt, "max_attempts": 5}
-    billing = {"queue": "billing", "task": "shop.charge_card", "args": "[4711]", "kwargs": card, "max_attempts": 3}
-    media = {"queue": "media", "task": "shop.resize_picture", "args": "[81]", "kwargs": '{"width": 640}'}
-    made.succeeded = _end(pool, 14 * size, media, OutcomeKind.SUCCEEDED) + _end(pool, 9 * size, mail, OutcomeKind.SUCCEEDED)
+    mail, billing, media = MAIL, BILLING, MEDIA
+    made.succeeded = _end(pool, 14, media, OutcomeKind.SUCCEEDED) + _end(pool, 9, mail, OutcomeKind.SUCCEEDED)
     deaths: list[tuple[int, dict[str, Any], dict[str, Any]]] = [
         (11, mail, _error("UNKNOWN", "TypeError: cannot multiply NoneType (order 4711)", TRACEBACK)),
         (4, mail, _error("DEPENDENCY_DOWN", "ConnectionRefusedError: [Errno 111] Connection refused", SMTP)),
@@ -120,20 +141,17 @@ def build(app: App, db: Any, *, size: int = 1) -> Scenery:
         (1, media, _error("PANIC", "the process was killed by signal 9", None, "WORKER_CRASHED")),
     ]  # fmt: skip
     for many, fields, error in deaths:
-        made.dead += _end(pool, many * size, fields, OutcomeKind.DEAD, spent=fields.get("max_attempts", 25), **error)
-    _spread(db)
-    made.showcase = _showcase(pool, db, mail)
+        made.dead += _end(pool, many, fields, OutcomeKind.DEAD, spent=fields.get("max_attempts", 25), **error)
     again = {"delay": 900.0, "spent": 1, **_error("DEPENDENCY_DOWN", "smtp: connection refused by 10.0.0.7", SMTP)}
-    made.retrying = _end(pool, 5 * size, mail, OutcomeKind.FAILED, **{k: v for k, v in again.items() if k != "reason_code"})
-    made.scheduled = moves.put(pool, 6 * size, delay=5400.0, **media)
+    made.retrying = _end(pool, 5, mail, OutcomeKind.FAILED, **{k: v for k, v in again.items() if k != "reason_code"})
+    if not is_last:
+        return made
+    made.scheduled = moves.put(pool, 6, delay=5400.0, **media)
     made.running = moves.put(pool, 6, **media)
     moves.claim(pool, 6, queue="media", worker=WORKER, seconds=3600)
-    made.queued = moves.put(pool, 12 * size, **mail)
-    made.queued += moves.put(pool, 7 * size, queue="exports", task="shop.export_orders", args='["2026-11-25"]')
-    pool.run(act.pause("billing", "the bank is closed until nine"))
-    moves.put(pool, 5 * size, **billing)
-    pool.run(act.decide("ingest", "mail", "rejected", "PAYLOAD_TOO_LARGE", details={"bytes": 300_000}))
-    db.execute(WORKERS, {"one": WORKER, "two": OTHER_WORKER})
+    made.queued = moves.put(pool, 12, **mail)
+    made.queued += moves.put(pool, 7, queue="exports", task="shop.export_orders", args='["2026-11-25"]')
+    moves.put(pool, 5, **billing)
     return made
 
 

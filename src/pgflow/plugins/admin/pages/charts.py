@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -17,12 +18,18 @@ STEPS: Final = (1.0, 2.0, 5.0, 10.0)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line: its field in the points of /stats, its name, the colour it goes by, and its runs of points."""
+    """One line: its field in the points of /stats, its name, the colour it goes by, and its runs of points.
+
+    `total` is the same number over the whole window, and `leads_to` the page of the jobs behind it.
+    """
 
     field: str
     name: str
     colour: str
     runs: list[str]
+    total: float | None
+    leads_to: str
+    params: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +46,31 @@ class Chart:
     rows: list[tuple[datetime, list[float | None]]]
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A line to draw: its field in a point, its name, its colour, and where its number leads."""
+
+    field: str
+    name: str
+    colour: str
+    leads_to: str = "jobs"
+    params: dict[str, str] = dataclass_field(default_factory=dict)
+
+
 def chart(
-    key: str, title: str, unit: str, points: Sequence[Any], fields: Sequence[tuple[str, str, str]], scale: float = 1.0
+    key: str, title: str, unit: str, points: Sequence[Any], total: Any, wanted: Sequence[Wanted], scale: float = 1.0
 ) -> Chart:
-    """Draw fields (name in a point, words, colour) of points as lines; a missing number is a gap."""
-    values = {field: [_scaled(getattr(point, field), scale) for point in points] for field, _, _ in fields}
+    """Draw fields of points as lines; a missing number is a gap."""
+    values = {one.field: [_scaled(getattr(point, one.field), scale) for point in points] for one in wanted}
     top = nice(max((value for line in values.values() for value in line if value is not None), default=0.0))
-    lines = [Line(field, words, colour, _runs(values[field], top)) for field, words, colour in fields]
-    rows = [(point.at, [values[field][place] for field, _, _ in fields]) for place, point in enumerate(points)]
+    lines = [
+        Line(
+            one.field, one.name, one.colour, _runs(values[one.field], top),
+            _scaled(getattr(total, one.field), scale), one.leads_to, one.params,
+        )
+        for one in wanted
+    ]  # fmt: skip
+    rows = [(point.at, [values[one.field][place] for one in wanted]) for place, point in enumerate(points)]
     return Chart(key, title, unit, lines, top, points[0].at, points[-1].at, rows[::-1])
 
 

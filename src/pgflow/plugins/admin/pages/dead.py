@@ -132,7 +132,7 @@ def _whole(text: str) -> int:
 
 def _number(text: str) -> float:
     try:
-        return float(text)
+        return float(text if text.isascii() else "none")
     except ValueError:
         raise Problem(422, "INVALID_VALUE", "the rate must be a number: new jobs a second") from None
 

@@ -58,10 +58,11 @@ class Desk:
         self.path: dict[str, str] = dict(scope["path_params"])
         self.under = str(scope["path"]).removeprefix(PAGES)
         self.base = base_of(scope["path"])
+        self._root = f"{self.base.removeprefix('./')}../"
         self.secure = scope.get("scheme") == "https"
         self.mount = str(scope.get("pgflow.mount", ""))
         self.app = site.house.app
-        given = list(query.pairs(scope["query_string"])) if site is not None else []
+        given = list(query.pairs(scope["query_string"]))
         self.note = NOTES.get(next((value for name, value in given if name == NOTE), ""))
         self.params = [(name, value) for name, value in given if name != NOTE]
 
@@ -117,7 +118,7 @@ class Desk:
 
     def to_api(self, address: str, **params: object) -> str:
         """Link to the API."""
-        return f"{self.base}../{quote(address, safe='/:')}{query_text(params.items())}"
+        return f"{self._root}{quote(address, safe='/:')}{query_text(params.items())}"
 
     def here(self, **changed: object) -> str:
         """Link to this page with some parameters changed; one that is None is left out, and so is the cursor."""
@@ -166,7 +167,7 @@ class Desk:
             for page in self._site.pages
             if page.title and (page.needs is None or page.needs in self._site.named)
         ]
-        return own + [Mark(one.title, f"{self.base}../{one.path}", "dot", None, False) for one in self._site.nav]
+        return own + [Mark(one.title, self._root + one.path, "dot", None, is_here=False) for one in self._site.nav]
 
     @property
     def panels(self) -> list[tuple[str, list[tuple[str, str]]]]:

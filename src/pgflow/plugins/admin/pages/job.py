@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +25,7 @@ ENDED: Final = ("succeeded", "dead", "cancelled", "expired")
 ACTIONS: Final = {"retry": "retry_job", "cancel": "cancel_job", "discard": "bulk_jobs"}
 NOTES: Final = {"retried": "retried", "cancelled": "cancelled", "asked": "asked", "discarded": "discarded"}
 MOST_TRACEBACK: Final = 60_000
+UTC_TIME: Final = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\+00:00")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def _shown(desk: Desk, revealed: Any) -> Shown:
         "job": job,
         "told": told,
         "explained": explained,
-        "paragraph": _without_id(explained.explanation, job),
+        "paragraph": _spoken(explained.explanation, job),
         "family": family if len(family.items) > 1 else None,
         "life": life,
         "scale": scaled(life),
@@ -119,9 +121,11 @@ def _call(call: dict[str, Any]) -> Any:
     return args or kwargs
 
 
-def _without_id(paragraph: str, job: Any) -> str:
-    # the page says above which job it is
-    return paragraph.replace(f"Job {job.id} ({job.task})", "This job", 1)
+def _spoken(paragraph: str, job: Any) -> list[tuple[str, bool]]:
+    # the page says above which job it is; what stands between backticks is code
+    named = paragraph.replace(f"Job {job.id} ({job.task})", "This job", 1)
+    parts = UTC_TIME.sub(r"\1 UTC", named).split("`")
+    return [(text, bool(place % 2)) for place, text in enumerate(parts) if text]
 
 
 PAGES = (Page(path="jobs/{job_id}", name="job", show=show, act=act),)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from pgflow.plugins.admin.pages.charts import chart
+from pgflow.plugins.admin.pages.charts import Wanted, chart
 from pgflow.plugins.admin.pages.glances import counts, troubles
 from pgflow.plugins.admin.pages.page import Page, Shown
 
@@ -17,7 +17,7 @@ WINDOWS: Final = ("1m", "5m", "15m", "1h", "6h", "24h")
 DEFAULT: Final = "1h"
 TROUBLES: Final = 8
 RETRYING: Final = 100
-PERCENTILES: Final = (("p50", "p50", "soft"), ("p95", "p95", "middle"), ("p99", "p99", "strong"))
+PERCENTILES: Final = (("p50", "soft"), ("p95", "middle"), ("p99", "strong"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +47,26 @@ def show(desk: Desk) -> Shown:
         "workers": sum(worker.alive for worker in desk.ask("list_workers").items),
         "total": series and series["total"],
         "error_rate": _error_rate(series["total"]) if series else None,
-        "charts": _charts(series["items"]) if series else [],
+        "charts": _charts(series["items"], series["total"]) if series else [],
         "step": series and series["step_seconds"],
         "troubles": troubles(desk.ask("dead_groups", {"limit": 100}).items, retrying, TROUBLES),
     }
     return Shown("overview.html", given)
 
 
-def _charts(points: list[Any]) -> list[Chart]:
-    wait = [(f"wait_{name}_ms", words, colour) for name, words, colour in PERCENTILES]
-    run = [(f"run_{name}_ms", words, colour) for name, words, colour in PERCENTILES]
-    ended = [("jobs_per_sec", "ended", "good"), ("failed_per_sec", "failed", "bad")]
-    rates = [Rates(point.at, point.jobs_per_sec, _per_second(point)) for point in points]
+def _charts(points: list[Any], total: Any) -> list[Chart]:
+    wait = [Wanted(f"wait_{name}_ms", name, colour, params={"state": "queued"}) for name, colour in PERCENTILES]
+    run = [Wanted(f"run_{name}_ms", name, colour, params={"state": "running"}) for name, colour in PERCENTILES]
+    ends = [
+        Wanted("jobs_per_sec", "ended", "good", params={"state": "succeeded"}),
+        Wanted("failed_per_sec", "failed", "bad", "jobs", {"state": "retrying"}),
+    ]
+    # the last one is under way, and what ends is counted some seconds later
+    ended = points[:-1] if len(points) > 1 else points
     return [
-        chart("ends", "Jobs a second", "/s", rates, ended),
-        chart("wait", "Wait until they start", "s", points, wait, 0.001),
-        chart("run", "Run time", "s", points, run, 0.001),
+        chart("ends", "Jobs a second", "/s", [_rates(point) for point in ended], _rates(total), ends),
+        chart("wait", "Wait until they start", "s", ended, total, wait, 0.001),
+        chart("run", "Run time", "s", ended, total, run, 0.001),
     ]
 
 
@@ -75,8 +79,8 @@ class Rates:
     failed_per_sec: float
 
 
-def _per_second(point: Any) -> float:
-    return round(point.failed / point.seconds, 3) if point.seconds else 0.0
+def _rates(point: Any) -> Rates:
+    return Rates(point.at, point.jobs_per_sec, round(point.failed / point.seconds, 3) if point.seconds else 0.0)
 
 
 def _error_rate(total: Any) -> float | None:

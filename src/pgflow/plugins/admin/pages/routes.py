@@ -35,8 +35,15 @@ def routes(site: Site) -> list[Route]:
         for name in DATA
         if name in site.named
     ]
-    ordered = sorted(site.pages, key=lambda page: page.path.count("{"))
+    ordered = [*sorted(site.pages, key=lambda page: page.path.count("{")), MISSING]
     return made + [Route(f"/ui/{page.path}", PageResource(site, page), methods=None) for page in ordered]
+
+
+def _missing(desk: Desk) -> Answered:
+    raise Problem(404, "NOT_FOUND", f"there is no page {desk.under[:200]}")
+
+
+MISSING: Final = Page(path="{rest:path}", name="missing", show=_missing)
 
 
 class Slash:

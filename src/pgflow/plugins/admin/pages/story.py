@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 WIDTH: Final = 1_000.0
 LEAST_WIDTH: Final = 3.0
@@ -103,15 +103,21 @@ def _following(event: Any, before: Stretch | None) -> Stretch | None:
         return Stretch(COMES_BACK[kind], at)
     if kind in ("released", "run_now"):
         return Stretch("queued", at)
-    return Stretch(kind, at, who=details.get("worker_id") or details.get("by")) if kind in ENDS else None
+    return Stretch(kind, at, who=_canceller(details)) if kind in ENDS else None
 
 
 def _closed(before: Stretch, event: Any, due: datetime | None) -> list[Stretch]:
     if before.state == "running":
-        return [replace(before, until=event.at, how=event.event)]
+        # a run that was the last one failed: that the job is dead of it is the next step
+        return [replace(before, until=event.at, how="failed" if event.event == "dead" else event.event)]
     if before.state in ("retrying", "scheduled") and due is not None and before.since < due < event.at:
         return [replace(before, until=due), Stretch("queued", due, event.at)]
     return [replace(before, until=event.at)]
+
+
+def _canceller(details: Mapping[str, Any]) -> str | None:
+    said = str(details.get("error_message") or "")
+    return said.removeprefix("cancelled by ") if said.startswith("cancelled by ") else None
 
 
 def _moment(value: object) -> datetime | None:

@@ -46,7 +46,7 @@
     const many = picks().filter((one) => one.checked).length;
     const matching = find("[name=which][value=matching]")?.checked;
     words.textContent = matching ? "All that match the filters; the next page counts them."
-      : many ? `${many} selected` : "Select jobs, then choose. The next page counts first.";
+      : many ? `${many} selected` : words.dataset.picked;
     words.closest(".bulk").classList.toggle("is-on", Boolean(many || matching));
     const every = find("[data-all]");
     if (every) { every.checked = many > 0 && many === picks().length; every.indeterminate = many > 0 && !every.checked; }
@@ -216,6 +216,7 @@
     const answer = await fetch(figures[0].dataset.url, { headers: { accept: "application/json" } });
     if (!answer.ok) return;
     const { items } = await answer.json();
+    if (items.length > 1) items.pop(); // it is under way
     figures.forEach((figure) => draw(figure, items));
   };
 
