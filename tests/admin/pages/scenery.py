@@ -44,7 +44,7 @@ ConnectionRefusedError: [Errno 111] Connection refused'''
 STATS = """
 with steps as (
   select pgflow_step, n from (select date_bin('10 s', now(), '2000-01-01') - n * interval '10 s' as pgflow_step, n
-    from generate_series(1, 8640) as n) as s
+    from generate_series(1, %(steps)s) as n) as s
 ), rates as (
   select s.pgflow_step, q.queue, q.task,
     greatest(1, (q.base * (1 + 0.35 * sin(s.n / 47.0) + 0.2 * sin(s.n / 9.0 + q.base)))::int) as ran,
@@ -155,9 +155,9 @@ def _round(app: App, *, is_last: bool) -> Scenery:
     return made
 
 
-def draw_stats(db: Any) -> None:
-    """Give the charts a day to show."""
-    db.execute(STATS, {"worker": WORKER})
+def draw_stats(db: Any, *, steps: int = 8_640) -> None:
+    """Give the charts a past to show: so many times ten seconds, a day of it."""
+    db.execute(STATS, {"worker": WORKER, "steps": steps})
 
 
 def _error(code: str, message: str, traceback: str | None, reason: str = "MAX_ATTEMPTS_EXCEEDED") -> dict[str, Any]:
