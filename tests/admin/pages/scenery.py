@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 WORKER = "web-1-4711-9f2c01aa"
 OTHER_WORKER = "web-2-4022-51b0ce9d"
 
-TRACEBACK = '''Traceback (most recent call last):
+TRACEBACK = """Traceback (most recent call last):
   File "/srv/shop/.venv/lib/python3.12/site-packages/pgflow/worker/runners.py", line 118, in _run
     return await call(*args, **kwargs)
            ^^^^^^^^^^^^^^^^^^^^^^^^^^^
@@ -30,16 +30,16 @@ TRACEBACK = '''Traceback (most recent call last):
             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
   File "/srv/shop/.venv/lib/python3.12/site-packages/money/arithmetic.py", line 203, in __mul__
     raise TypeError(f"cannot multiply {type(other).__name__}")
-TypeError: cannot multiply NoneType'''
+TypeError: cannot multiply NoneType"""
 
-SMTP = '''Traceback (most recent call last):
+SMTP = """Traceback (most recent call last):
   File "/srv/shop/orders/receipts.py", line 51, in send_receipt
     with smtplib.SMTP(settings.SMTP_HOST, timeout=10) as server:
   File "/usr/local/lib/python3.12/smtplib.py", line 255, in __init__
     (code, msg) = self.connect(host, port)
   File "/usr/local/lib/python3.12/socket.py", line 852, in create_connection
     raise exceptions[0]
-ConnectionRefusedError: [Errno 111] Connection refused'''
+ConnectionRefusedError: [Errno 111] Connection refused"""
 
 STATS = """
 with steps as (
@@ -59,17 +59,20 @@ with steps as (
 )
 insert into pgflow.stats
 select pgflow_step, queue, task, %(worker)s, outcome, jobs, jobs * wait, jobs * run,
-  pgflow.histogram((select array_agg(wait * (0.3 + 1.4 * k / jobs::float)) from generate_series(0, jobs - 1) as k)),
+  pgflow.histogram((
+    select array_agg(wait * (0.3 + 1.4 * k / jobs::float)) from generate_series(0, jobs - 1) as k)),
   pgflow.histogram((select array_agg(run * (0.2 + 2.2 * (k / jobs::float) ^ 3)) from generate_series(0, jobs - 1) as k))
 from ends where jobs > 0
 on conflict do nothing
 """
 
 WORKERS = """
-insert into pgflow.workers (id, started_at, beat_at, pid, slots, running, stopping, host, version, backend, queues, tasks, long_running)
-values (%(one)s, now() - interval '3 h', now() + interval '1 h', 4711, 100, 6, false, 'web-1', '0.1.0', 'asyncio', '{mail,media}',
-   '{shop.send_receipt,shop.resize_picture}', '[]'),
-  (%(two)s, now() - interval '26 h', now() + interval '1 h', 4022, 100, 0, false, 'web-2', '0.1.0', 'trio', '{mail,billing,media}',
+insert into pgflow.workers (id, started_at, beat_at, pid, slots, running, stopping, host, version, backend, queues,
+  tasks, long_running)
+values (%(one)s, now() - interval '3 h', now() + interval '1 h', 4711, 100, 6, false, 'web-1', '0.1.0', 'asyncio',
+  '{mail,media}', '{shop.send_receipt,shop.resize_picture}', '[]'),
+  (%(two)s, now() - interval '26 h', now() + interval '1 h', 4022, 100, 0, false, 'web-2', '0.1.0', 'trio',
+  '{mail,billing,media}',
    '{shop.send_receipt,shop.charge_card,shop.resize_picture}', '[]')
 """
 
@@ -137,7 +140,7 @@ def _round(app: App, *, is_last: bool) -> Scenery:
     deaths: list[tuple[int, dict[str, Any], dict[str, Any]]] = [
         (11, mail, _error("UNKNOWN", "TypeError: cannot multiply NoneType (order 4711)", TRACEBACK)),
         (4, mail, _error("DEPENDENCY_DOWN", "ConnectionRefusedError: [Errno 111] Connection refused", SMTP)),
-        (3, billing, _error("CARD_DECLINED", "order 4711: 1990 cents are over the card's limit", None, "NON_RETRYABLE")),
+        (3, billing, _error("CARD_DECLINED", "order 4711: over the card's limit", None, "NON_RETRYABLE")),
         (1, media, _error("PANIC", "the process was killed by signal 9", None, "WORKER_CRASHED")),
     ]  # fmt: skip
     for many, fields, error in deaths:
@@ -175,7 +178,8 @@ def _end(pool: Pool, many: int, fields: dict[str, Any], kind: OutcomeKind, **sai
 def _spread(db: Any) -> None:
     # deaths over the last three hours, more of them of late
     db.execute("""
-      with aged as (select job_id, row_number() over (order by job_id) as n, count(*) over () as many from pgflow.dead_letters)
+      with aged as (
+        select job_id, row_number() over (order by job_id) as n, count(*) over () as many from pgflow.dead_letters)
       update pgflow.dead_letters as d
       set dead_at = now() - interval '3 h' * ((aged.many - aged.n)::float / aged.many) ^ 2
       from aged where aged.job_id = d.job_id""")
@@ -189,7 +193,9 @@ def _showcase(pool: Pool, db: Any, fields: dict[str, Any]) -> str:
         _error("UNKNOWN", "TypeError: cannot multiply NoneType (order 4711)", TRACEBACK),
     )
     for spent, error in enumerate(errors, 1):
-        claimed = next(job for job in moves.claim(pool, 100, queue=fields["queue"], worker=WORKER) if job.job_id == job_id)
+        claimed = next(
+            job for job in moves.claim(pool, 100, queue=fields["queue"], worker=WORKER) if job.job_id == job_id
+        )
         last = spent == len(errors)
         said = error if last else {k: v for k, v in error.items() if k != "reason_code"}
         kind = OutcomeKind.DEAD if last else OutcomeKind.FAILED
@@ -198,9 +204,13 @@ def _showcase(pool: Pool, db: Any, fields: dict[str, Any]) -> str:
     for attempt, began, ended, due in ((1, 838, 836, 776), (2, 771, 741, 621), (3, 619, 618.6, None)):
         db.execute(
             "update pgflow.attempts set started_at = now() - make_interval(secs => %s), finished_at = now()"
-            " - make_interval(secs => %s), next_run_at = now() - make_interval(secs => %s) where job_id = %s and attempt = %s",
+            " - make_interval(secs => %s), next_run_at = now() - make_interval(secs => %s)"
+            " where job_id = %s and attempt = %s",
             (began, ended, due, job_id, attempt),
         )
-    db.execute("update pgflow.jobs set created_at = now() - interval '840 s', run_at = now() - interval '840 s' where id = %s", (job_id,))
+    db.execute(
+        "update pgflow.jobs set created_at = now() - interval '840 s', run_at = now() - interval '840 s' where id = %s",
+        (job_id,),
+    )
     db.execute("update pgflow.dead_letters set dead_at = now() - interval '618 s' where job_id = %s", (job_id,))
     return job_id

@@ -33,7 +33,13 @@ AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text("utf-8")
 FAULTS = """
 async (rules) => (await axe.run(document, {resultTypes: ['violations'], preload: false, ...rules})).violations
   .filter((one) => ['serious', 'critical'].includes(one.impact))
-  .map((one) => [one.id, one.nodes.slice(0, 3).map((node) => node.target.join(' ') + ': ' + node.failureSummary.slice(0, 160))])
+  .map((one) => [one.id, one.nodes.slice(0, 3).map((node) => `${node.target.join(' ')}: ${node.failureSummary}`)])
+"""
+BEYOND = """
+() => [...document.querySelectorAll('main *')]
+  .filter((one) => one.getBoundingClientRect().right > 361)
+  .filter((one) => !one.closest('pre, .scroll, .tabs, svg, .sr, caption, thead'))
+  .map((one) => one.outerHTML.slice(0, 120)).slice(0, 3)
 """
 CONTRAST = {"runOnly": ["color-contrast"]}
 TOKEN = "a-token-of-the-browser"  # noqa: S105 - it opens nothing else
@@ -151,9 +157,7 @@ def test_each_page_is_sound_in_light_and_dark_and_on_a_phone(house: House, place
         tab.page.emulate_media(color_scheme="dark")
         assert tab.page.evaluate(FAULTS, CONTRAST) == []
         tab.page.set_viewport_size(PHONE)
-        beyond = tab.page.evaluate("""() => [...document.querySelectorAll('main *')]
-            .filter((one) => one.getBoundingClientRect().right > 361 && !one.closest('pre, .scroll, .tabs, svg, .sr, caption, thead'))
-            .map((one) => one.outerHTML.slice(0, 120)).slice(0, 3)""")
+        beyond = tab.page.evaluate(BEYOND)
         assert tab.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
         assert beyond == []
         assert [one for one in tab.wrong if not (place == "nothing" and _is_expected(one))] == []
@@ -392,7 +396,12 @@ def test_what_others_wrote_runs_nowhere(make_house: Callable[..., House]) -> Non
     with Tab(house) as tab:
         page = tab.page
         paths = ["", "jobs", "jobs?q=%3Cscript%3Ealert(3)%3C/script%3E&tag=%22%3E%3Cimg%20src=x%20onerror=alert(4)%3E"]
-        paths += [f"jobs/{one}" for one in ids] + [f"jobs/{ids[0]}/replay", "dead", "dead/list", "jobs?worker=%27onload=alert(5)"]
+        paths += [f"jobs/{one}" for one in ids] + [
+            f"jobs/{ids[0]}/replay",
+            "dead",
+            "dead/list",
+            "jobs?worker=%27onload=alert(5)",
+        ]
         for path in paths:
             _ready(page, f"{house.url}ui/{path}")
             page.wait_for_timeout(50)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from pgflow import App
 
+MASK = "***"
 EVERY = ["", "jobs", "dead", "dead/list", "sign-in"]
 
 
@@ -35,9 +36,7 @@ def test_an_empty_database_has_pages_that_say_what_to_do_next(pages: Pages, path
     assert "No alarms" in seen.words
 
 
-def test_the_overview_tells_what_waits_what_failed_and_where_to_look(
-    filled: Scenery, pages: Pages, shop: App
-) -> None:
+def test_the_overview_tells_what_waits_what_failed_and_where_to_look(filled: Scenery, pages: Pages, shop: App) -> None:
     seen = Seen(pages.get("/ui/").text)
     for words in ("No live worker takes queue exports", "Queue billing is paused", "the bank is closed until nine"):
         assert words in seen.words
@@ -228,7 +227,7 @@ def test_a_replay_shows_what_differs_before_it_is_made(filled: Scenery, pages: P
     form_page = pages.get(f"/ui/jobs/{filled.showcase}/replay")
     form = next(one for one in Seen(form_page.text).forms if one.action.endswith("/replay"))
     given = json.loads(dict(form.fields)["kwargs"])
-    assert given["api_token"] == "***"
+    assert given["api_token"] == MASK
     changed = json.dumps({**given, "locale": "de"})
     check = pages.send(form_page, form, ("kwargs", changed), ("queue", "exports"))
     assert '<span class="diff-gone">' in check.text
@@ -304,9 +303,7 @@ def test_pages_say_what_a_plugin_that_is_off_would_bring(
     assert "The plugin metrics is switched off" in words
 
 
-def test_what_plugins_add_stands_in_the_navigation_and_on_their_page(
-    shop: App, pages_of: Callable[..., Pages]
-) -> None:
+def test_what_plugins_add_stands_in_the_navigation_and_on_their_page(shop: App, pages_of: Callable[..., Pages]) -> None:
     from pgflow import AdminExtras, NavEntry, Panel, hookimpl
 
     class Moon:
@@ -329,7 +326,9 @@ def test_an_attempt_that_was_lost_and_one_that_snoozed_are_in_the_life(shop: App
     for kind in (OutcomeKind.SNOOZED, OutcomeKind.RELEASED, OutcomeKind.FAILED, OutcomeKind.CANCELLED):
         [job] = moves.claim(pool, 1, queue="mail")
         delay = None if kind is OutcomeKind.CANCELLED else 0.0
-        moves.finish(pool, [moves.ended(job, kind, delay=delay, error_code="UNKNOWN", error_message="cancelled by ada")])
+        moves.finish(
+            pool, [moves.ended(job, kind, delay=delay, error_code="UNKNOWN", error_message="cancelled by ada")]
+        )
     words = Seen(pages.get(f"/ui/jobs/{job_id}").text).words
     assert "snoozed" in words
     assert "by ada" in words

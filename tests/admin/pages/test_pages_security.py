@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pgflow import App
 
 OF_TESTS = Path(__file__).parent / "vendor"
-XSS = "\"><img src=x onerror=\"alert(1)\"><script>alert(2)</script>'{{7*7}}<b hx-get=/x hx-trigger=load>"
+XSS = '"><img src=x onerror="alert(1)"><script>alert(2)</script>\'{{7*7}}<b hx-get=/x hx-trigger=load>'
 
 
 @pytest.fixture
@@ -122,13 +122,27 @@ def test_sessions_end_by_themselves_and_are_not_without_number() -> None:
 
 
 def test_a_cookie_that_is_rubbish_is_none(guarded_pages: Pages) -> None:
-    for cookie in ("pgflow_session=", "pgflow_session=x", 'pgflow_session="\\377"', "pgflow_session=a; pgflow_session=b"):
+    for cookie in (
+        "pgflow_session=",
+        "pgflow_session=x",
+        'pgflow_session="\\377"',
+        "pgflow_session=a; pgflow_session=b",
+    ):
         assert guarded_pages.get("/ui/", headers={"cookie": cookie}).status_code == 401
 
 
 @pytest.mark.parametrize(
     "following",
-    ["//evil.example", "https://evil.example", "/\\evil.example", "../../x", "javascript:alert(1)//", "\\\\evil", "a\nb", "x y"],
+    [
+        "//evil.example",
+        "https://evil.example",
+        "/\\evil.example",
+        "../../x",
+        "javascript:alert(1)//",
+        "\\\\evil",
+        "a\nb",
+        "x y",
+    ],
 )
 def test_signing_in_leads_nowhere_else(guarded_pages: Pages, following: str) -> None:
     location = sign_in(guarded_pages, following=following).headers["location"]
@@ -192,7 +206,11 @@ def test_a_form_by_its_origin_alone_is_let_in(pages: Pages, shop: App) -> None:
     """A browser without Sec-Fetch-Site, as over plain HTTP, says where a form comes from."""
     [job_id] = moves.put(shop.pool, 1)
     answer = pages.client.build_request("POST", f"/ui/jobs/{job_id}", content="action=cancel")
-    headers = {"origin": "http://any.example", "content-type": "application/x-www-form-urlencoded", "accept": "text/html"}
+    headers = {
+        "origin": "http://any.example",
+        "content-type": "application/x-www-form-urlencoded",
+        "accept": "text/html",
+    }
     sent = pages._call.call(lambda: pages.client.request("POST", answer.url, content="action=cancel", headers=headers))
     assert sent.status_code == 303
     assert '<meta name="referrer" content="same-origin">' in pages.get("/ui/").text, "else the origin is null"
@@ -204,13 +222,24 @@ def test_the_api_takes_no_plain_forms(pages: Pages, shop: App) -> None:
 
 
 def test_pages_take_forms_only_and_methods_they_have(pages: Pages) -> None:
-    assert pages.ask("POST", "/ui/jobs/bulk", content="{}", headers={"content-type": "application/json"}).status_code == 415
-    assert pages.ask("POST", "/ui/", content="", headers={"content-type": "application/x-www-form-urlencoded"}).status_code == 405
+    assert (
+        pages.ask("POST", "/ui/jobs/bulk", content="{}", headers={"content-type": "application/json"}).status_code
+        == 415
+    )
+    assert (
+        pages.ask("POST", "/ui/", content="", headers={"content-type": "application/x-www-form-urlencoded"}).status_code
+        == 405
+    )
     for method in ("PUT", "DELETE", "PATCH", "OPTIONS"):
         assert pages.ask(method, "/ui/jobs", headers={"x-api-key": "x"}).status_code == 405
     assert pages.ask("HEAD", "/ui/jobs").content == b""
     assert pages.post("/ui/jobs/bulk", {"x": "y" * 2_000_000}).status_code == 413
-    assert pages.ask("POST", "/ui/theme", content="next=%ff", headers={"content-type": "application/x-www-form-urlencoded"}).status_code == 400
+    assert (
+        pages.ask(
+            "POST", "/ui/theme", content="next=%ff", headers={"content-type": "application/x-www-form-urlencoded"}
+        ).status_code
+        == 400
+    )
 
 
 # rights
@@ -263,7 +292,12 @@ def test_an_actor_is_shown_what_it_may_do_and_no_more(
         reveal = pages.post(f"/ui/jobs/{made.showcase}", {"action": "reveal"})
         assert (reveal.status_code == 200) == (name == "admin"), name
         assert ("sk-live-831" in reveal.text) == (name == "admin")
-    assert shown == {"reader": (False, False), "operator": (True, False), "admin": (True, True), "writer": (False, False)}
+    assert shown == {
+        "reader": (False, False),
+        "operator": (True, False),
+        "admin": (True, True),
+        "writer": (False, False),
+    }
     assert ("admin", "reveal_job", f"/jobs/{made.showcase}/reveal") in [one[:3] for one in probes.audited]
     assert {one[3]["status"] for one in probes.audited} == {403, 200}
 
@@ -295,14 +329,24 @@ def test_secrets_are_masked_until_somebody_with_the_right_looks(filled: Any, pag
 
 def test_what_others_wrote_is_shown_as_text(shop: App, pages: Pages) -> None:
     ids = _hostile(shop)
-    for path in ("", "jobs", "jobs?q=img", "dead", "dead/list", *(f"jobs/{one}" for one in ids), f"jobs/{ids[0]}/replay"):
+    for path in (
+        "",
+        "jobs",
+        "jobs?q=img",
+        "dead",
+        "dead/list",
+        *(f"jobs/{one}" for one in ids),
+        f"jobs/{ids[0]}/replay",
+    ):
         answer = pages.get(f"/ui/{path}")
         assert answer.status_code == 200, (path, answer.text)
         _check_harmless(answer.text, path)
     for name in ("queue", "job_type", "worker", "error_code", "tag", "q", "arg.x", "cursor", "state", "nonsense"):
         answer = pages.get("/ui/jobs", params={name: XSS})
         _check_harmless(answer.text, name)
-    _check_harmless(pages.post(f"/ui/jobs/{ids[0]}/replay", {"kwargs": json.dumps({XSS: XSS}), "queue": XSS}).text, "replay")
+    _check_harmless(
+        pages.post(f"/ui/jobs/{ids[0]}/replay", {"kwargs": json.dumps({XSS: XSS}), "queue": XSS}).text, "replay"
+    )
     _check_harmless(pages.post("/ui/jobs/bulk", {"action": XSS, "id": XSS}).text, "bulk")
     _check_harmless(pages.get(f"/ui/{XSS}").text, "path")
     _check_harmless(pages.get("/ui/jobs?did=" + XSS.replace("&", "")).text, "note")
@@ -310,7 +354,9 @@ def test_what_others_wrote_is_shown_as_text(shop: App, pages: Pages) -> None:
 
 def _hostile(shop: App) -> list[str]:
     payload = json.dumps({"order": XSS, XSS: [XSS, {XSS: XSS}]})
-    ids = moves.put(shop.pool, 3, kwargs=payload, args=json.dumps([XSS]), headers={"tag": XSS, XSS: XSS}, unique_key=None)
+    ids = moves.put(
+        shop.pool, 3, kwargs=payload, args=json.dumps([XSS]), headers={"tag": XSS, XSS: XSS}, unique_key=None
+    )
     trace = f'Traceback (most recent call last):\n  File "{XSS}", line 1, in {XSS}\n    {XSS}\n{XSS}'
     said: dict[str, Any] = {"error_code": XSS[:100], "error_message": XSS, "traceback": trace, "spent": 1}
     first, second = moves.claim(shop.pool, 2, worker="w1")
@@ -334,14 +380,21 @@ def _check_harmless(text: str, what: str) -> None:
 def test_no_template_lets_anything_past_the_escapes() -> None:
     for path in TEMPLATES.glob("*.html"):
         text = path.read_text("utf-8")
-        assert not re.search(r"\|\s*safe|autoescape|Markup|<script(?![^>]* src=)|\son\w+=|\sstyle=|javascript:", text), path.name
+        assert not re.search(
+            r"\|\s*safe|autoescape|Markup|<script(?![^>]* src=)|\son\w+=|\sstyle=|javascript:", text
+        ), path.name
         assert not re.search(r"(?:href|src|action)=\"/", text), f"{path.name}: links are relative"
     assert environment().autoescape is True
     assert "safe" not in environment().filters
 
 
 def test_pages_have_the_policy_of_the_whole_admin(pages: Pages, guarded_pages: Pages) -> None:
-    for answer in (pages.get("/ui/"), pages.get("/ui/nothing"), guarded_pages.get("/ui/"), pages.get("/ui/static/app.css")):
+    for answer in (
+        pages.get("/ui/"),
+        pages.get("/ui/nothing"),
+        guarded_pages.get("/ui/"),
+        pages.get("/ui/static/app.css"),
+    ):
         policy = answer.headers["content-security-policy"]
         assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
         assert "unsafe" not in policy

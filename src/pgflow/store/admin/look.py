@@ -277,7 +277,9 @@ def _read_attempts(rows: Rows) -> list[Attempt]:
 
 
 def _read_groups(rows: Rows) -> list[DeadGroup]:
-    return [DeadGroup(*row[:-1], tuple(row[-1].count(part) for part in range(1, PARTS_OF_DEATHS + 1))) for row in rows]
+    numbers = range(1, PARTS_OF_DEATHS + 1)
+    counted = [(*row[:-1], tuple(row[-1].count(part) for part in numbers)) for row in rows]
+    return [DeadGroup(*row) for row in counted]
 
 
 def _read_ending(row: Sequence[Any]) -> Ending:

@@ -114,7 +114,11 @@ def _of_own_workers(app: Any) -> Iterator[Alarm]:
     # of workers in this process more is known than their heartbeats say
     for check in app.worker_health():
         if not check.ok and check.name != "stopping":
-            code = "LISTENER_DOWN" if "listen has been failing" in check.detail else f"WORKER_{check.name.upper().replace('-', '_')}"
+            code = (
+                "LISTENER_DOWN"
+                if "listen has been failing" in check.detail
+                else f"WORKER_{check.name.upper().replace('-', '_')}"
+            )
             title = f"The worker beside this admin: {check.name}"
             yield Alarm(code, "critical" if check.blocks else "warning", title, check.detail, check.remedy)
 

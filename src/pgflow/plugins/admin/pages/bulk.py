@@ -1,4 +1,4 @@
-"""One action on many jobs: first a page that counts and says what it would do, then the deed, then what became of it."""
+"""One action on many jobs: first a page that counts and says what it would do, then the deed and what became of it."""
 
 from __future__ import annotations
 

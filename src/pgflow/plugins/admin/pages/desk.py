@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from pgflow.plugins.admin.pages.page import Answered, Page
     from pgflow.plugins.admin.pages.site import Site
 
+    Pairs = Iterable[tuple[str, str]] | Mapping[str, object]
+
 PAGES: Final = "/ui/"
 NEXT: Final = re.compile(r"(?!/)(?!.*//)(?!.*\.\.)[A-Za-z0-9_.:/-]*(\?[!-\[\]-~]*)?")
 THEMES: Final = ("system", "light", "dark")
 NOTE: Final = "did"
-
-Pairs = "Iterable[tuple[str, str]] | Mapping[str, object]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class Desk:
         if name not in self._site.named:
             return None
         try:
-            return self.ask(name, given, **path)
+            return self.ask(name, given, None, **path)
         except Problem as problem:
             if problem.status in (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND):
                 return None

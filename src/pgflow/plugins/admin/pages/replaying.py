@@ -61,7 +61,13 @@ def _job(desk: Desk) -> Any:
 
 def _form(desk: Desk, job: Any, wish: Wish, problem: Problem | None = None) -> Shown:
     queues = [one.name for one in desk.ask("list_queues").items]
-    given = {"job": job, "wish": wish, "problem": problem, "queues": queues, "masked": is_masked([job.args, job.kwargs])}
+    given = {
+        "job": job,
+        "wish": wish,
+        "problem": problem,
+        "queues": queues,
+        "masked": is_masked([job.args, job.kwargs]),
+    }
     return Shown("replay.html", given, problem.status if problem else 200)
 
 

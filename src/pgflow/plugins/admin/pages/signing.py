@@ -38,7 +38,7 @@ def sign_out(desk: Desk, _form: Form) -> Answered:
     return Elsewhere("sign-in?did=signed-out", {"set-cookie": gone})
 
 
-def choose_theme(desk: Desk, form: Form) -> Answered:
+def choose_theme(_desk: Desk, form: Form) -> Answered:
     """Keep the colours that were chosen, for a year."""
     theme = form.one("theme") if form.one("theme") in THEMES else THEMES[0]
     header = f"pgflow_theme={theme}; Max-Age=31536000; SameSite=Lax"

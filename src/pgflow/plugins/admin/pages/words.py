@@ -10,7 +10,7 @@ MINUTE: Final = 60
 HOUR: Final = 3_600
 DAY: Final = 86_400
 PARTS: Final = ((DAY, "d", HOUR, "h"), (HOUR, "h", MINUTE, "min"), (MINUTE, "min", 1, "s"))
-NOTHING: Final = "–"
+NOTHING: Final = "\N{EN DASH}"
 COUNTED_TO: Final = 100_000
 """Where the store stops counting; one more means more than these."""
 
