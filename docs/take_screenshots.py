@@ -59,7 +59,7 @@ def shop(server: str) -> Iterator[tuple[str, scenery.Scenery]]:
         migrate(app.pool, app.migrations)
         scenery.declare(app)
         db = stack.enter_context(psycopg.connect(address, autocommit=True))
-        made = scenery.build(app, db, rounds=ROUNDS)
+        made = scenery.build(app, db, rounds=ROUNDS, scale=0.3)
         scenery.draw_stats(db)
         plugin: Any = app.hooks.plugins.named("admin")
         at = Address("127.0.0.1", 0)

@@ -116,15 +116,18 @@ def declare(app: App) -> None:
     def export_orders(day: str) -> None: ...
 
 
-def build(app: App, db: Any, *, rounds: int = 1) -> Scenery:
-    """Fill a database, several times over where it is to look older; ids are those of the last round."""
+def build(app: App, db: Any, *, rounds: int = 1, scale: float = 1) -> Scenery:
+    """Fill a database, several times over where it is to look older; ids are those of the last round.
+
+    `scale` says how many of those that wait there are.
+    """
     for _ in range(rounds - 1):
-        _round(app, is_last=False)
+        _round(app, None)
         db.execute("delete from pgflow.stats")
         age(db, 11 / 1440)
     # first, since its claims would take what others are to have
     showcase = _showcase(app.pool, db, MAIL)
-    made = _round(app, is_last=True)
+    made = _round(app, scale)
     made.showcase = showcase
     app.pool.run(act.pause("billing", "the bank is closed until nine"))
     app.pool.run(act.decide("ingest", "mail", "rejected", "PAYLOAD_TOO_LARGE", details={"bytes": 300_000}))
@@ -133,7 +136,7 @@ def build(app: App, db: Any, *, rounds: int = 1) -> Scenery:
     return made
 
 
-def _round(app: App, *, is_last: bool) -> Scenery:
+def _round(app: App, scale: float | None) -> Scenery:
     pool, made = app.pool, Scenery()
     mail, billing, media = MAIL, BILLING, MEDIA
     made.succeeded = _end(pool, 14, media, OutcomeKind.SUCCEEDED) + _end(pool, 9, mail, OutcomeKind.SUCCEEDED)
@@ -147,14 +150,14 @@ def _round(app: App, *, is_last: bool) -> Scenery:
         made.dead += _end(pool, many, fields, OutcomeKind.DEAD, spent=fields.get("max_attempts", 25), **error)
     again = {"delay": 900.0, "spent": 1, **_error("DEPENDENCY_DOWN", "smtp: connection refused by 10.0.0.7", SMTP)}
     made.retrying = _end(pool, 5, mail, OutcomeKind.FAILED, **{k: v for k, v in again.items() if k != "reason_code"})
-    if not is_last:
+    if scale is None:
         return made
-    made.scheduled = moves.put(pool, 6, delay=5400.0, **media)
-    made.running = moves.put(pool, 6, **media)
+    made.scheduled = moves.put(pool, round(6 * scale), delay=5400.0, **media)
+    made.running = moves.put(pool, round(6 * scale), **media)
     moves.claim(pool, 6, queue="media", worker=WORKER, seconds=3600)
-    made.queued = moves.put(pool, 12, **mail)
-    made.queued += moves.put(pool, 7, queue="exports", task="shop.export_orders", args='["2026-11-25"]')
-    moves.put(pool, 5, **billing)
+    made.queued = moves.put(pool, round(12 * scale), **mail)
+    made.queued += moves.put(pool, round(7 * scale), queue="exports", task="shop.export_orders", args='["2026-11-25"]')
+    moves.put(pool, round(5 * scale), **billing)
     return made
 
 

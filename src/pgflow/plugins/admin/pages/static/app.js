@@ -67,13 +67,13 @@
 
   // --- keys -------------------------------------------------------------------------------------------------------
   const rows = () => all("[data-rows] tbody tr, ul[data-rows] > li").filter((row) => find("[data-open]", row));
-  const at = () => rows().findIndex((row) => row.classList.contains("is-at"));
+  const at = () => rows().findIndex((row) => row.hasAttribute("data-at"));
   const move = (by) => {
     const listed = rows(), was = at();
     if (!listed.length) return;
     const next = was < 0 ? (by > 0 ? 0 : listed.length - 1) : Math.min(Math.max(was + by, 0), listed.length - 1);
-    listed[was]?.classList.remove("is-at");
-    listed[next].classList.add("is-at");
+    listed[was]?.removeAttribute("data-at");
+    listed[next].setAttribute("data-at", "");
     find("[data-open]", listed[next]).focus({ preventScroll: true });
     listed[next].scrollIntoView({ block: "nearest" });
   };
