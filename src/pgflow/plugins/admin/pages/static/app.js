@@ -111,7 +111,10 @@
     find("[data-live-word]", one).textContent = word;
   });
   document.addEventListener("htmx:sse:after:connection", () => sign("Live", false));
-  document.addEventListener("htmx:sse:error", () => sign("Reconnecting", true));
+  document.addEventListener("htmx:sse:error", (event) => {
+    sign("Reconnecting", true);
+    if (event.detail.status === 401) location.reload(); // the session has ended: the page is the way in again
+  });
   document.addEventListener("htmx:sse:close", () => sign("Not live", true));
   let liveWord = "";
   document.addEventListener("down", () => { liveWord = "The database does not answer"; sign(liveWord, true); });
@@ -123,6 +126,7 @@
     refreshing = true;
     try {
       const answer = await fetch(table.dataset.liveRows, { headers: { accept: "text/html", "hx-request": "true" } });
+      if (answer.status === 401) location.reload();
       if (!answer.ok) return;
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       let fresh = 0;
