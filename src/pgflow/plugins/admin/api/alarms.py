@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 from weakref import WeakKeyDictionary
 
-from pgflow.admin import Endpoint, doctor, look
+from pgflow.admin import Endpoint, doctor
 from pgflow.plugins.admin.api.lists import All, Cached
+from pgflow.plugins.admin.api.shared import QUEUES, WORKERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,18 +47,17 @@ class Alarms:
         return All(self._found.of(call.app))
 
     def _look(self, app: Any) -> list[Alarm]:
-        queues, workers, transactions, lapsed = app.reads.together(
-            lambda run: (
-                run(look.queues()), run(look.workers()), run(doctor.old_transactions()), run(doctor.lapsed_leases()),
-            )
-        )  # fmt: skip
+        queues = QUEUES.of(app)
+        transactions, lapsed = app.reads.together(
+            lambda run: (run(doctor.old_transactions()), run(doctor.lapsed_leases()))
+        )
         before = self._depths_before(app, {row.name: row.depth for row in queues})
         found = [
             *(_of_own_workers(app)),
             *(alarm for row in queues for alarm in _of_queue(row, before.get(row.name))),
             *(_of_leases(*lapsed)),
             *(_of_transactions(transactions)),
-            *(alarm for row in workers for alarm in _of_worker(row)),
+            *(alarm for row in WORKERS.of(app) for alarm in _of_worker(row)),
         ]
         return sorted(found, key=lambda alarm: alarm.severity)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pgflow.admin import Problem
 from pgflow.plugins.admin.pages import filters
-from pgflow.plugins.admin.pages.glances import counts
+from pgflow.plugins.admin.pages.glances import counts, queue_names
 from pgflow.plugins.admin.pages.page import Elsewhere, Page, Shown
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def show(desk: Desk) -> Shown:
         "open": counts(desk.app)["dead"],
         "since": groups[0].since if groups else None,
         "queue": queue,
-        "queues": [one.name for one in desk.ask("list_queues").items],
+        "queues": queue_names(desk.app),
         "may_replay": desk.may("replay_dead"),
         "is_cut": len(groups) == MOST_GROUPS,
     }
@@ -100,7 +100,7 @@ def letters(desk: Desk) -> Answered:
         "chips": filters.chips(desk, "open"),
         "kept": filters.kept(desk, "reason_code", "fingerprint"),
         "set_fields": [name for name, _ in desk.params if name not in ("open", "q", *filters.OF_LIST)],
-        "queues": [one.name for one in desk.ask("list_queues").items],
+        "queues": queue_names(desk.app),
         "tasks": sorted(desk.app.tasks),
         "may_replay": desk.may("replay_dead"),
         "may_bulk": desk.may("bulk_jobs"),

@@ -1,4 +1,4 @@
-"""What pages read beside the endpoints: statements of `pgflow.admin`, read at most once a second for all who look."""
+"""What pages show beside what endpoints answer: counts, names, and errors put together."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from pgflow.admin import look
-from pgflow.plugins.admin.api.lists import Cached
+from pgflow.plugins.admin.api.shared import COUNTS, QUEUES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
 
 ALIKE: Final = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8,}|[0-9]+")
 ALIKE_CHARACTERS: Final = 200
-
-COUNTS: Final = Cached[dict[str, int]](lambda app: app.reads.run(look.counts()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +33,14 @@ class Trouble:
     deaths: list[int] | None = None
 
 
-def counts(app: Any) -> dict[str, int]:
-    """Count what is queued, scheduled, retrying, running and dead."""
-    return COUNTS.of(app)
+def counts(app: Any, seconds: float | None = None) -> dict[str, int]:
+    """Count what is queued, scheduled, retrying, running and dead; as it was so many seconds ago at the most."""
+    return COUNTS.of(app, seconds)
+
+
+def queue_names(app: Any) -> list[str]:
+    """Name the queues that are known without a look: the app's own, and those that were seen last."""
+    return sorted({*app.queues, *(row.name for row in QUEUES.last(app) or ())})
 
 
 def troubles(groups: Iterable[Any], retrying: Iterable[Any], most: int) -> list[Trouble]:

@@ -8,7 +8,7 @@ from pgflow import State
 from pgflow.admin import Problem, id_time
 from pgflow.plugins.admin.api.bulk import FITTING
 from pgflow.plugins.admin.pages import filters
-from pgflow.plugins.admin.pages.glances import counts
+from pgflow.plugins.admin.pages.glances import counts, queue_names
 from pgflow.plugins.admin.pages.page import Elsewhere, Page, Shown
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pgflow.plugins.admin.pages.page import Answered
 
 LIMIT: Final = 50
+COUNTED_SECONDS: Final = 3.0
+"""How old the counts beside the states may be: with a million jobs, counting takes longer than the list."""
 ACTIONS: Final = (("retry", "Run now"), ("replay", "Replay"), ("cancel", "Cancel"), ("discard", "Discard"))
 
 
@@ -42,12 +44,12 @@ def show(desk: Desk) -> Answered:
         "scanned_at": id_time(page.items[-1].id) if page and page.items else None,
         "states": [one.value for one in State],
         "state": state,
-        "counts": counts(desk.app),
+        "counts": counts(desk.app, COUNTED_SECONDS),
         "fields": filters.FIELDS,
         "chips": filters.chips(desk, "state"),
         "kept": filters.kept(desk),
         "set_fields": [name for name, _ in desk.params if name not in ("state", "q", *filters.OF_LIST)],
-        "queues": [one.name for one in desk.ask("list_queues").items],
+        "queues": queue_names(desk.app),
         "tasks": sorted(desk.app.tasks),
         "actions": actions(desk, state),
         "carried": [(f"{filters.PREFIX}{name}", value) for name, value in desk.params if name not in filters.OF_LIST],

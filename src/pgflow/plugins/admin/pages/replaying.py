@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pgflow.admin import Problem
 from pgflow.plugins.admin import strict_json
+from pgflow.plugins.admin.pages.glances import queue_names
 from pgflow.plugins.admin.pages.page import Elsewhere, Page, Shown
 from pgflow.plugins.admin.pages.trees import compared, is_masked
 from pgflow.plugins.admin.pages.words import pretty
@@ -60,7 +61,7 @@ def _job(desk: Desk) -> Any:
 
 
 def _form(desk: Desk, job: Any, wish: Wish, problem: Problem | None = None) -> Shown:
-    queues = [one.name for one in desk.ask("list_queues").items]
+    queues = queue_names(desk.app)
     given = {
         "job": job,
         "wish": wish,
