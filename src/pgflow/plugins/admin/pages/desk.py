@@ -100,6 +100,11 @@ class Desk:
                 return None
             raise
 
+    def permit(self, name: str) -> None:
+        """Raise `Problem` where this actor may not ask an endpoint whose data a page has from elsewhere."""
+        endpoint = self._site.named[name]
+        self._permit(endpoint, endpoint.path)
+
     def may(self, name: str) -> bool:
         """Say whether this actor may call an endpoint, so that no page offers what would be refused."""
         endpoint = self._site.named.get(name)

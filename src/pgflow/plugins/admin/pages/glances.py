@@ -7,14 +7,19 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from pgflow.plugins.admin.api.shared import COUNTS, QUEUES
+from pgflow.plugins.admin.api.dead import group_item
+from pgflow.plugins.admin.api.shared import COUNTS, GROUPS, QUEUES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
+    from pgflow.plugins.admin.api.dead import GroupItem
+    from pgflow.plugins.admin.pages.desk import Desk
+
 ALIKE: Final = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8,}|[0-9]+")
 ALIKE_CHARACTERS: Final = 200
+GROUPED_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,12 @@ class Trouble:
 def counts(app: Any, seconds: float | None = None) -> dict[str, int]:
     """Count what is queued, scheduled, retrying, running and dead; as it was so many seconds ago at the most."""
     return COUNTS.of(app, seconds)
+
+
+def groups(desk: Desk, most: int) -> list[GroupItem]:
+    """Group dead letters as GET /dlq/groups does, as it was some seconds ago: they are many texts to read."""
+    desk.permit("dead_groups")
+    return [group_item(group) for group in GROUPS.of(desk.app, GROUPED_SECONDS)[:most]]
 
 
 def queue_names(app: Any) -> list[str]:

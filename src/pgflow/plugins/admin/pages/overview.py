@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from pgflow.plugins.admin.pages.charts import Wanted, chart
-from pgflow.plugins.admin.pages.glances import counts, troubles
+from pgflow.plugins.admin.pages.glances import counts, groups, troubles
 from pgflow.plugins.admin.pages.page import Page, Shown
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ WINDOWS: Final = ("1m", "5m", "15m", "1h", "6h", "24h")
 DEFAULT: Final = "1h"
 TROUBLES: Final = 8
 RETRYING: Final = 100
+MOST_GROUPS: Final = 100
 PERCENTILES: Final = (("p50", "soft"), ("p95", "middle"), ("p99", "strong"))
 
 
@@ -49,7 +50,7 @@ def show(desk: Desk) -> Shown:
         "error_rate": _error_rate(series["total"]) if series else None,
         "charts": _charts(series["items"], series["total"]) if series else [],
         "step": series and series["step_seconds"],
-        "troubles": troubles(desk.ask("dead_groups", {"limit": 100}).items, retrying, TROUBLES),
+        "troubles": troubles(groups(desk, MOST_GROUPS), retrying, TROUBLES),
     }
     return Shown("overview.html", given)
 
