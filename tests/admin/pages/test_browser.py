@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from contextlib import ExitStack
@@ -269,6 +270,13 @@ def test_a_job_is_replayed_with_other_arguments(busy: House) -> None:
         page.fill("#kwargs", json.dumps({**given, "locale": "fr"}, indent=2))
         page.get_by_role("button", name="Compare…").click()
         assert '"fr"' in page.locator(".diff-new").inner_text()
+        lines = [line.bounding_box() for line in page.locator(".diff span").all()]
+        assert all(one["y"] + one["height"] <= two["y"] + 1 for one, two in itertools.pairwise(lines)), (
+            "one below another"
+        )
+        page.get_by_role("button", name="Change").click()
+        assert '"fr"' in page.input_value("#kwargs"), "what was written is still there"
+        page.get_by_role("button", name="Compare…").click()
         page.get_by_role("button", name="Replay").click()
         page.wait_for_url(re.compile("did=replayed"))
         assert "Replayed: this is the new job." in page.locator(".note").inner_text()

@@ -40,6 +40,8 @@ def act(desk: Desk, form: Form) -> Answered:
     """Show what would differ; with `confirm`, replay."""
     job = _job(desk)
     wish = Wish(form.one("queue").strip(), form.one("run_at").strip(), form.one("args"), form.one("kwargs"))
+    if form.one("again"):
+        return _form(desk, job, wish)
     try:
         given = _given(wish, job)
         if form.one("confirm"):
