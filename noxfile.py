@@ -149,6 +149,14 @@ def reads(session: nox.Session) -> None:
 
 
 @nox.session
+def screenshots(session: nox.Session) -> None:
+    """Take the pictures of the admin's pages for the documentation: docs/images/*.png."""
+    session.install(EVERYTHING)
+    session.env["PYTHONPATH"] = "tests:tests/admin/pages"
+    session.run("python", "docs/take_screenshots.py", *session.posargs)
+
+
+@nox.session
 def mutants(session: nox.Session) -> None:
     """Break each rule of the store and the worker on purpose: fails where the tests do not notice."""
     session.install(EVERYTHING)

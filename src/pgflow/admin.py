@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         Page,
         QueueLimits,
         QueueRow,
+        Source,
         Timeline,
         WorkerRow,
     )
@@ -77,6 +78,7 @@ __all__ = [
     "QueueLimits",
     "QueueRow",
     "Run",
+    "Source",
     "Statement",
     "StoreError",
     "Timeline",
@@ -181,6 +183,7 @@ _HOMES: Final = {
         "Page",
         "QueueLimits",
         "QueueRow",
+        "Source",
         "Timeline",
         "WorkerRow",
     ),

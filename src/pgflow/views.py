@@ -77,7 +77,10 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class DeadGroup:
-    """Open dead letters with one reason, task and error, numbers and ids in its text made alike."""
+    """Open dead letters with one reason, task and error, numbers and ids in its text made alike.
+
+    `deaths` counts them in 24 equal parts of the time from `since` until `until`, the same for every group.
+    """
 
     reason_code: str
     task: str
@@ -88,6 +91,9 @@ class DeadGroup:
     last_at: datetime
     newest_job_id: str
     error_message: str | None
+    since: datetime
+    until: datetime
+    deaths: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import TypeAdapter
 
 from pgflow.admin import Endpoint
-from pgflow.plugins.admin import api, site
+from pgflow.plugins.admin import api, pages, site
 from pgflow.plugins.admin.gate import Gate
 from pgflow.plugins.admin.hosts import Hosts
 from pgflow.plugins.admin.lanes import Lanes
@@ -19,24 +19,36 @@ from pgflow.plugins.admin.streams import Streams
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pgflow import AdminExtras
     from pgflow.plugins.admin.address import Address
     from pgflow.plugins.admin.settings import AdminSettings
 
 logger = logging.getLogger("pgflow.admin")
 
 OWN: Final = "admin"
+HOUR_SECONDS: Final = 3_600.0
 METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 
 
 class AdminApp:
-    """The admin as an ASGI app; `endpoints` are those it routes and describes."""
+    """The admin as an ASGI app; `endpoints` are those it routes and describes, pages stand beside them."""
 
-    def __init__(self, app: Any, endpoints: Iterable[Endpoint], settings: AdminSettings, hosts: Hosts) -> None:
+    def __init__(
+        self,
+        app: Any,
+        endpoints: Iterable[Endpoint],
+        settings: AdminSettings,
+        hosts: Hosts,
+        extras: Iterable[AdminExtras] = (),
+    ) -> None:
         self.endpoints = tuple(endpoints)
         self._streams = Streams(settings.event_streams)
         lanes = Lanes()
         most = settings.most_body_bytes(app.settings.max_payload_bytes)
-        self._gate = Gate(app, router(self.endpoints, House(app, lanes, self._streams, most)), hosts, lanes)
+        house = House(app, lanes, self._streams, most, read_only=settings.read_only)
+        site = pages.site(house, self.endpoints, settings.session_hours * HOUR_SECONDS, extras)
+        inner = router(self.endpoints, house, pages.routes(site))
+        self._gate = Gate(app, inner, hosts, lanes, site.door)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request."""
@@ -56,7 +68,8 @@ def build(app: Any, settings: AdminSettings, *, address: Address | None = None) 
     hosts = Hosts.mounted(allowed) if address is None else Hosts.served(address.host, allowed)
     listed: list[Endpoint] = []
     groups: list[tuple[str, Iterable[Any]]] = [(OWN, (*site.endpoints(listed), *api.endpoints()))]
-    groups += [(name, extras.endpoints) for name, extras in app.hooks.admin_routes(app)]
+    added = app.hooks.admin_routes(app)
+    groups += [(name, extras.endpoints) for name, extras in added]
     for plugin, endpoints in groups:
         for endpoint in endpoints:
             why = _unfit(endpoint, listed) or (plugin != OWN and _undescribed(endpoint))
@@ -65,7 +78,7 @@ def build(app: Any, settings: AdminSettings, *, address: Address | None = None) 
                 logger.warning("plugin %s: %s is left out of the admin: %s", plugin, named, why)
             else:
                 listed.append(endpoint)
-    return AdminApp(app, listed, settings, hosts)
+    return AdminApp(app, listed, settings, hosts, [extras for _, extras in added])
 
 
 def _unfit(endpoint: object, listed: Iterable[Endpoint]) -> str | None:

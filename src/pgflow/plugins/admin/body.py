@@ -36,6 +36,13 @@ async def read_json(receive: Receive, headers: Mapping[str, str], limit: int) ->
 
     Raises `Problem`: 413 as soon as it is known, 415 where it says to be something else, 408 where it does not come.
     """
+    return await read(receive, headers, limit, is_json, "send the body with Content-Type: application/json, in UTF-8")
+
+
+async def read(
+    receive: Receive, headers: Mapping[str, str], limit: int, fits: Callable[[str | None], bool], wants: str
+) -> bytes:
+    """Read the bytes of a body whose Content-Type fits. Raises `Problem` as `read_json` does."""
     length = headers.get("content-length", "")
     if length.isdecimal() and int(length[:20]) > limit:
         raise BodyTooLargeError(limit)
@@ -47,8 +54,8 @@ async def read_json(receive: Receive, headers: Mapping[str, str], limit: int) ->
     except TimeoutError:
         detail = f"the body did not come within {BODY_SECONDS:g} s"
         raise Problem(408, "REQUEST_TIMEOUT", detail, headers={"connection": "close"}) from None
-    if raw and not is_json(headers.get("content-type")):
-        raise Problem(415, "UNSUPPORTED_MEDIA_TYPE", "send the body with Content-Type: application/json, in UTF-8")
+    if raw and not fits(headers.get("content-type")):
+        raise Problem(415, "UNSUPPORTED_MEDIA_TYPE", wants)
     return raw
 
 
@@ -84,7 +91,7 @@ def as_model(raw: bytes, model: type[BaseModel] | None, *, required: bool) -> Ba
     try:
         return model.model_validate(strict_json.parse(raw))
     except ValidationError as error:
-        raise invalid(error.errors(include_url=False, include_context=False), _pointer) from None
+        raise invalid(error.errors(include_url=False, include_context=False), pointer_into_body) from None
 
 
 def invalid(errors: Sequence[ErrorDetails], pointer: Callable[[Sequence[int | str]], str]) -> Problem:
@@ -96,5 +103,6 @@ def invalid(errors: Sequence[ErrorDetails], pointer: Callable[[Sequence[int | st
     return Problem(422, code, said, pointer=first["pointer"], errors=listed)
 
 
-def _pointer(place: Sequence[int | str]) -> str:
+def pointer_into_body(place: Sequence[int | str]) -> str:
+    """Name a field by a JSON pointer."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in place)

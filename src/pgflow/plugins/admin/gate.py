@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Any, Final
 
 from pgflow import Actor
 from pgflow.admin import LOCAL, Credentials, Problem
 from pgflow.plugins.admin.lanes import GATE
-from pgflow.plugins.admin.origin import refuse_forgery
+from pgflow.plugins.admin.origin import CREDENTIALS, refuse_forgery
 from pgflow.plugins.admin.problems import problem_of
 from pgflow.plugins.admin.query import text_of
 from pgflow.plugins.admin.replies import reply_of_problem
@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 
     from pgflow.plugins.admin.hosts import Hosts
     from pgflow.plugins.admin.lanes import Lanes
+    from pgflow.plugins.admin.pages.door import Door
 
 logger = logging.getLogger("pgflow.admin")
 
 EXEMPT: Final = frozenset({"/health", "/health/live"})
+PAGES: Final = "/ui/"
 LOOKING: Final = frozenset({"GET", "HEAD"})
 NOBODY: Final = Actor("anonymous", frozenset())
 # what decides on a request may be said once only: two hops that read another one of two would disagree
@@ -52,16 +54,20 @@ class Admitted:
     actor: Actor
     headers: Mapping[str, str]
     exempt: bool = field(default=False)
+    session: str | None = None
+    """The cookie by which a browser was let in."""
 
 
 class Gate:
     """The outermost part of the admin, around its router."""
 
-    def __init__(self, app: Any, inner: Any, hosts: Hosts, lanes: Lanes) -> None:
+    def __init__(self, app: Any, inner: Any, hosts: Hosts, lanes: Lanes, door: Door) -> None:
         self._app = app
         self._inner = inner
         self._hosts = hosts
         self._lanes = lanes
+        self._door = door
+        self._open = EXEMPT | door.open_paths
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Let a request through, or answer it here."""
@@ -77,7 +83,9 @@ class Gate:
         try:
             admitted = await self._admit(scope, path)
         except Exception as error:  # noqa: BLE001 - becomes the response
-            await reply_of_problem(problem_of(error)).send(guarded)
+            problem = problem_of(error)
+            reply = self._door.refusal(scope, path, problem) or reply_of_problem(problem)
+            await reply.send(guarded)
             return
         # the router is given the very path that was judged
         judged = {"path": path, "root_path": "", "path_params": {}, "pgflow.admitted": admitted}
@@ -88,25 +96,38 @@ class Gate:
         if not self._hosts.allow(headers.get("host"), scope.get("server")):
             detail = "the admin does not go by this name: ask for it by its address, or set PGFLOW_ADMIN_ALLOWED_HOSTS"
             raise Problem(421, "UNKNOWN_HOST", detail)
-        if scope["method"] in LOOKING and path in EXEMPT:
+        if scope["method"] in LOOKING and path in self._open:
             return Admitted(NOBODY, headers, exempt=True)
-        actor = await self._actor(scope, path, headers)
-        refuse_forgery(scope["method"], headers)
-        _check_path(scope, path)
-        return Admitted(actor, headers)
-
-    async def _actor(self, scope: Any, path: str, headers: Mapping[str, str]) -> Actor:
+        is_page = path.startswith(PAGES)
+        if scope["method"] == "POST" and path == self._door.way_in:
+            refuse_forgery("POST", headers, forms=True)
+            return Admitted(NOBODY, headers, exempt=True)
         client = scope.get("client")
         address = str(client[0]) if client else None
         given = Credentials(headers, scope["method"], path, address, _cookies(headers.get("cookie")))
-        if not self._app.hooks.has("pgflow_authenticate"):
-            actor = LOCAL if given.is_local and self._app.settings.api_token is None else None
-        else:
-            actor = await self._lanes.run(GATE, lambda: self._app.hooks.authenticate(given))
+        actor, session = await self._actor(given), None
+        if actor is None and is_page:
+            actor, session = await self._actor_of_session(given)
         if actor is None:
             detail = "say who you are: send a token as x-api-key, or as Authorization: Bearer"
             raise Problem(401, "UNAUTHORIZED", detail, headers={"www-authenticate": 'Bearer realm="pgflow"'})
+        refuse_forgery(scope["method"], headers, forms=is_page)
+        _check_path(scope, path)
+        return Admitted(actor, headers, session=session)
+
+    async def _actor(self, given: Credentials) -> Actor | None:
+        if not self._app.hooks.has("pgflow_authenticate"):
+            return LOCAL if given.is_local and self._app.settings.api_token is None else None
+        actor: Actor | None = await self._lanes.run(GATE, lambda: self._app.hooks.authenticate(given))
         return actor
+
+    async def _actor_of_session(self, given: Credentials) -> tuple[Actor | None, str | None]:
+        # a cookie stands for the token it was given for, which is judged anew each time; on pages only
+        session = self._door.session_of(given)
+        token = self._door.sessions.token(session) if session else None
+        if token is None or any(name in given.headers for name in CREDENTIALS):
+            return None, None
+        return await self._actor(replace(given, headers={**given.headers, "x-api-key": token})), session
 
 
 class _Sender:

@@ -14,13 +14,14 @@ SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 CREDENTIALS: Final = ("x-api-key", "authorization")
 OWN_SITES: Final = ("same-origin", "none")
 DEFAULT_PORTS: Final = (":80", ":443")
+FORM: Final = "application/x-www-form-urlencoded"
 
 
-def refuse_forgery(method: str, headers: Mapping[str, str]) -> None:
+def refuse_forgery(method: str, headers: Mapping[str, str], *, forms: bool = False) -> None:
     """Let through what cannot be forged: safe methods, requests with a token of their own, and those of our pages.
 
     A browser adds no token by itself, and says where a request comes from; a program without a token says nothing
-    and has no cookie. Raises `Problem`.
+    and has no cookie. With `forms`, a plain form of our own pages is let through too. Raises `Problem`.
     """
     if method in SAFE or any(name in headers for name in CREDENTIALS):
         return
@@ -30,7 +31,8 @@ def refuse_forgery(method: str, headers: Mapping[str, str]) -> None:
     if not (site in OWN_SITES if site is not None else _is_own(origin, headers.get("host"))):
         detail = "this comes from a page of another site: send it from the admin's own pages, or with a token"
         raise Problem(403, "CROSS_SITE", detail)
-    if not (is_json(headers.get("content-type")) or "hx-request" in headers):
+    kind = headers.get("content-type")
+    if not (is_json(kind) or "hx-request" in headers or (forms and is_form(kind))):
         detail = "from a browser, a change is sent as application/json, or by htmx"
         raise Problem(403, "CROSS_SITE", detail)
 
@@ -40,6 +42,11 @@ def is_json(content_type: str | None) -> bool:
     kind, *parameters = (content_type or "").lower().split(";")
     charsets = [p.strip().removeprefix("charset=").strip('"') for p in parameters if p.strip().startswith("charset=")]
     return kind.strip() == "application/json" and all(charset in ("utf-8", "utf8") for charset in charsets)
+
+
+def is_form(content_type: str | None) -> bool:
+    """Say whether a Content-Type is that of a plain form."""
+    return (content_type or "").lower().partition(";")[0].strip() == FORM
 
 
 def _is_own(origin: str | None, host: str | None) -> bool:

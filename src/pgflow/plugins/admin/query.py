@@ -11,7 +11,7 @@ from pgflow.admin import Problem
 from pgflow.plugins.admin.body import invalid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 MOST_PARAMETERS: Final = 100
 ARGUMENTS: Final = "arguments"
@@ -31,11 +31,16 @@ def free_prefix(model: type[BaseModel]) -> str:
 
 def as_model(query: bytes, model: type[BaseModel] | None) -> BaseModel | None:
     """Read a query string as its model. Raises `Problem`, 400 or 422, with `?name` for a pointer."""
+    return model_of(pairs(query), model)
+
+
+def model_of(given_pairs: Iterable[tuple[str, str]], model: type[BaseModel] | None) -> BaseModel | None:
+    """Read parameters and their values as a model. Raises `Problem`, 422, with `?name` for a pointer."""
     known = parameters(model) if model is not None else {}
     free = free_prefix(model) if model is not None else ""
     given: dict[str, Any] = {}
     arguments: dict[str, str] = {}
-    for name, value in _pairs(query):
+    for name, value in given_pairs:
         is_free = bool(free) and name.startswith(free) and name != free
         taken = arguments if is_free else given
         key = name.removeprefix(free) if is_free else name
@@ -65,10 +70,11 @@ def text_of(raw: bytes, what: str) -> str:
     return text
 
 
-def _pairs(query: bytes) -> Iterator[tuple[str, str]]:
+def pairs(query: bytes, *, most: int = MOST_PARAMETERS) -> Iterator[tuple[str, str]]:
+    """Give each parameter with its value, as often as it is there. Raises `Problem`, 400 or 422."""
     parts = [part for part in query.split(b"&") if part]
-    if len(parts) > MOST_PARAMETERS:
-        raise Problem(422, "TOO_MANY_PARAMETERS", f"there are more than {MOST_PARAMETERS} parameters", pointer="?")
+    if len(parts) > most:
+        raise Problem(422, "TOO_MANY_PARAMETERS", f"there are more than {most} parameters", pointer="?")
     for part in parts:
         name, _, value = part.replace(b"+", b" ").partition(b"=")
         yield text_of(name, "the name of a parameter"), text_of(value, "the value of a parameter")

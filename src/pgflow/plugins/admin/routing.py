@@ -20,6 +20,7 @@ from pgflow.plugins.admin.replies import Reply, reply_of, reply_of_problem
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from pgflow import Actor
     from pgflow.plugins.admin.gate import Admitted
     from pgflow.plugins.admin.lanes import Lanes
     from pgflow.plugins.admin.streams import Streams
@@ -37,16 +38,32 @@ class House:
     lanes: Lanes
     streams: Streams
     most_body_bytes: int
+    read_only: bool = False
+
+    def check_scope(self, actor: Actor, endpoint: Endpoint) -> None:
+        """Raise `Problem` where changes are refused altogether, or the actor has not the scope."""
+        if self.read_only and endpoint.method != "GET":
+            detail = f"this admin is read-only, and {endpoint.name} is a change: PGFLOW_ADMIN_READ_ONLY is set"
+            raise Problem(403, "READ_ONLY", detail)
+        if not actor.may(endpoint.scope):
+            detail = f"{actor.name} has not the scope {endpoint.scope}, which {endpoint.name} needs"
+            raise Problem(403, "FORBIDDEN", detail)
+
+    def ask_plugins(self, actor: Actor, endpoint: Endpoint, path: str) -> None:
+        """Raise `Problem` where a plugin forbids it. Called in a thread."""
+        plugin = self.app.hooks.authorize(actor, endpoint.name, path)
+        if plugin is not None:
+            raise Problem(403, "FORBIDDEN", f"plugin {plugin} forbids {actor.name} to {endpoint.name} {path}")
 
 
-def router(endpoints: Iterable[Endpoint], house: House) -> Router:
-    """Make the router: paths without parameters come first, so that `/jobs/bulk` is no job."""
+def router(endpoints: Iterable[Endpoint], house: House, more: Iterable[Route] = ()) -> Router:
+    """Make the router: paths without parameters come first, so that `/jobs/bulk` is no job; `more` before them all."""
     paths: dict[str, dict[str, Endpoint]] = {}
     for endpoint in endpoints:
         paths.setdefault(shape(endpoint.path), {})[endpoint.method] = endpoint
     ordered = sorted(paths.values(), key=lambda methods: _path_of(methods).count("{"))
     routes = [Route(_path_of(methods), Resource(house, methods), methods=None) for methods in ordered]
-    return Router(routes, redirect_slashes=False, default=not_found)
+    return Router([*more, *routes], redirect_slashes=False, default=not_found)
 
 
 def shape(path: str) -> str:
@@ -113,15 +130,9 @@ class Resource:
     async def _permit(self, endpoint: Endpoint, admitted: Admitted, lane: str, path: str) -> None:
         if admitted.exempt:
             return
-        actor = admitted.actor
-        if not actor.may(endpoint.scope):
-            detail = f"{actor.name} has not the scope {endpoint.scope}, which {endpoint.name} needs"
-            raise Problem(403, "FORBIDDEN", detail)
+        self._house.check_scope(admitted.actor, endpoint)
         if self._house.app.hooks.has("pgflow_authorize"):
-            ask = self._house.app.hooks.authorize
-            plugin = await self._house.lanes.run(lane, lambda: ask(actor, endpoint.name, path))
-            if plugin is not None:
-                raise Problem(403, "FORBIDDEN", f"plugin {plugin} forbids {actor.name} to {endpoint.name} {path}")
+            await self._house.lanes.run(lane, lambda: self._house.ask_plugins(admitted.actor, endpoint, path))
 
 
 class Visit:

@@ -35,6 +35,8 @@ class AdminSettings(PluginSettings, prefix="PGFLOW_ADMIN_"):
         None, ge=1_024, le=1_000_000_000, description="the largest body of a request, bytes; enough for a job if unset"
     )
     event_streams: int = Field(20, ge=1, le=1_000, description="the most event streams open at once")
+    read_only: bool = Field(False, description="1 refuses every change, from pages and programs alike")
+    session_hours: float = Field(12, ge=0.01, le=720, description="how long one is signed in to the pages, hours")
 
     @field_validator("allowed_hosts", "trusted_proxies", mode="before")
     @classmethod

@@ -1,8 +1,7 @@
-"""What the admin has beside its API: the way in, a page that lists what there is, and the API's own description."""
+"""What the admin has beside its API: the way in to its pages, and the API's own description."""
 
 from __future__ import annotations
 
-from html import escape
 from typing import TYPE_CHECKING
 
 from pgflow.admin import Answer, Call, Endpoint
@@ -24,17 +23,10 @@ def endpoints(listed: Sequence[Endpoint]) -> tuple[Endpoint, ...]:
             made.append(to_json(document(listed)))
         return Answer(made[0])
 
-    def page(_call: Call) -> Answer:
-        return Answer(_page(listed), media_type="text/html")
-
     return (
         Endpoint(
             method="GET", path="/", name="root", summary="Redirect to the pages", scope="read", answer=_to_pages,
             status=307, media_type="text/plain", tag=TAG,
-        ),
-        Endpoint(
-            method="GET", path="/ui/", name="pages", summary="A page that lists what there is", scope="read",
-            answer=page, media_type="text/html", tag=TAG,
         ),
         Endpoint(
             method="GET", path="/openapi.json", name="openapi", summary="This description, OpenAPI 3.1", scope="read",
@@ -45,10 +37,3 @@ def endpoints(listed: Sequence[Endpoint]) -> tuple[Endpoint, ...]:
 
 def _to_pages(_call: Call) -> Answer:
     return Answer(None, headers={"location": "ui/"})
-
-
-def _page(listed: Sequence[Endpoint]) -> str:
-    looks = [one for one in listed if one.method == "GET" and "{" not in one.path and one.path != "/"]
-    links = [f'<li><a href="..{escape(one.path)}">{escape(one.path)}</a> {escape(one.summary)}</li>' for one in looks]
-    head = '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>pgflow</title></head>'
-    return f"{head}<body><main><h1>pgflow</h1><ul>{''.join(links)}</ul></main></body></html>"

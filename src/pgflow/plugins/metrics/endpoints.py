@@ -60,13 +60,14 @@ class Minute(BaseModel):
 
 
 class Points(BaseModel):
-    """A series in order of time; its last point is under way."""
+    """A series in order of time; its last point is under way, and `total` is all of them as one."""
 
     at: datetime
     window_seconds: int
     step_seconds: int
     queue: str | None
     items: list[stats.Point]
+    total: stats.Point
 
 
 def endpoints(app: Any, counts: Counts) -> tuple[Endpoint, ...]:
@@ -114,7 +115,7 @@ def _series(call: Call) -> dict[str, object]:
     else:
         found = call.app.reads.together(lambda run: minutes.series(run, asked.window, step, asked.queue))
     shown = {"at": found.at, "window_seconds": asked.window, "step_seconds": step, "queue": asked.queue}
-    return {**shown, "items": found.points}
+    return {**shown, "items": found.points, "total": found.total}
 
 
 def _check(window: int, step: int) -> None:

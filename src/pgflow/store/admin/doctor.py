@@ -53,6 +53,16 @@ def examine(pool: Pool, plugins: Sequence[Migration] = ()) -> list[Check]:
     return first + [check for examined in CHECKS for check in examined(pool)]
 
 
+def old_transactions() -> Statement[list[tuple[str, float]]]:
+    """List the five oldest transactions that are open for over 60 s: who, and for how many seconds."""
+    return Statement(TRANSACTIONS, {"seconds": OLD_TRANSACTION_SECONDS}, lambda rows: [(r[0], r[1]) for r in rows])
+
+
+def lapsed_leases() -> Statement[tuple[int, int, float]]:
+    """Count the leases nobody has taken back 10 s after they lapsed, their jobs, and the seconds since the first."""
+    return Statement(LEASES, {}, lambda rows: (rows[0][0], rows[0][1], rows[0][2]))
+
+
 def _server(pool: Pool) -> Check:
     version, number, _, _ = _rows(pool, SERVER)[0]
     return _check("server", number >= OLDEST_SERVER, f"PostgreSQL {version}", "move to PostgreSQL 14 or later")
@@ -87,7 +97,7 @@ def _clock(pool: Pool) -> Check:
 
 
 def _transactions(pool: Pool) -> Check:
-    rows = pool.run(Statement(TRANSACTIONS, {"seconds": OLD_TRANSACTION_SECONDS}, all_rows))
+    rows = pool.run(old_transactions())
     none = f"none is older than {OLD_TRANSACTION_SECONDS:.0f} s"
     detail = ", ".join(f"{who} for {seconds:.0f} s" for who, seconds in rows) or none
     return _check("transactions", not rows, detail, "end them: what was deleted since cannot be cleaned up")
@@ -128,7 +138,7 @@ def _entries(pool: Pool) -> list[Check]:
 
 
 def _leases(pool: Pool) -> list[Check]:
-    leases, jobs, seconds = _rows(pool, LEASES)[0]
+    leases, jobs, seconds = pool.run(lapsed_leases())
     detail = f"{leases} with {jobs} jobs lapsed up to {seconds:.0f} s ago" if leases else "none is overdue"
     return [_check("leases", not leases, detail, "start a worker: any worker takes back what another has lost")]
 

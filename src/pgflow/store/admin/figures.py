@@ -110,11 +110,12 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Every step of a window in order, those without a job too; the last is under way."""
+    """Every step of a window in order, those without a job too; the last is under way. `total` is all of them."""
 
     at: datetime
     step_seconds: int
     points: list[Point]
+    total: Point
 
 
 def _plus(mine: Sequence[int], its: Sequence[int]) -> Sequence[int]:

@@ -29,6 +29,7 @@ LOOKED_AT_ROWS: Final = 20_000
 LOOKED_AT_SECONDS: Final = 0.15
 MOST_IN_A_CHUNK: Final = 500  # where all of them run, finding each in its lease takes 0.3 s
 LEAST_IN_A_CHUNK: Final = 20
+PARTS_OF_DEATHS: Final = 24
 SORTED_ROWS: Final = 100_000  # the newest of so many entries are found in 25 ms
 LAST_ID: Final = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 ID_SLACK: Final = timedelta(seconds=61)  # an id may be 60 s off the database's clock
@@ -163,7 +164,7 @@ def dead_letter(job_id: str) -> Statement[DeadLetter | None]:
 
 def dead_groups(*, queue: str | None = None, limit: int = 100) -> Statement[list[DeadGroup]]:
     """Group the newest 10,000 open dead letters by reason, task and error, the most frequent first."""
-    return Statement(DEAD_GROUPS, {"queue": queue, "most": limit}, _each(DeadGroup))
+    return Statement(DEAD_GROUPS, {"queue": queue, "most": limit}, _read_groups)
 
 
 def queues() -> Statement[list[QueueRow]]:
@@ -273,6 +274,12 @@ def _read_workers(rows: Rows) -> list[WorkerRow]:
 
 def _read_attempts(rows: Rows) -> list[Attempt]:
     return [Attempt(row[0], OutcomeKind(row[1]), *row[2:]) for row in rows]
+
+
+def _read_groups(rows: Rows) -> list[DeadGroup]:
+    numbers = range(1, PARTS_OF_DEATHS + 1)
+    counted = [(*row[:-1], tuple(row[-1].count(part) for part in numbers)) for row in rows]
+    return [DeadGroup(*row) for row in counted]
 
 
 def _read_ending(row: Sequence[Any]) -> Ending:

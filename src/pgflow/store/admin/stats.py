@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import reduce
 from typing import TYPE_CHECKING, Any, Final
 
 from pgflow.store.admin import look
@@ -98,7 +99,9 @@ def drawn(now: datetime, step: int, steps: int, sums: Mapping[datetime, Sums]) -
     at = now.astimezone(UTC)
     first = first_of(at, step, steps)
     times = [first + n * timedelta(seconds=step) for n in range(steps)]
-    return Series(at, step, [_point(time, min(step, (at - time).total_seconds()), sums) for time in times])
+    points = [_point(time, min(step, (at - time).total_seconds()), sums.get(time, NONE)) for time in times]
+    whole = reduce(Sums.plus, (sums[time] for time in times if time in sums), NONE)
+    return Series(at, step, points, _point(first, (at - first).total_seconds(), whole))
 
 
 def _minute() -> Statement[tuple[datetime, datetime, dict[str, Sums]]]:
@@ -126,8 +129,7 @@ def _read_sums(rows: Rows) -> dict[Any, Sums]:
     return found
 
 
-def _point(at: datetime, seconds: float, sums: Mapping[datetime, Sums]) -> Point:
-    found = sums.get(at, NONE)
+def _point(at: datetime, seconds: float, found: Sums) -> Point:
     run = _percentiles(found.runs)
     wait = _percentiles(found.waits)
     return Point(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pgflow.plugins.admin.api import (
+    alarms,
     bulk,
     changes,
     dead,
@@ -15,6 +16,7 @@ from pgflow.plugins.admin.api import (
     jobs,
     one_job,
     queues,
+    reveal,
     workers,
 )
 
@@ -27,11 +29,13 @@ def endpoints() -> tuple[Endpoint, ...]:
     return (
         *health.endpoints(),
         *events.endpoints(),
+        *alarms.endpoints(),
         *enqueue.ENDPOINTS,
         *jobs.ENDPOINTS,
         *bulk.ENDPOINTS,
         *one_job.ENDPOINTS,
         *changes.ENDPOINTS,
+        *reveal.ENDPOINTS,
         *dead.endpoints(),
         *decisions.ENDPOINTS,
         *queues.endpoints(),

@@ -9,16 +9,22 @@ from pydantic import Field
 
 from pgflow.admin import Change, Endpoint, act
 from pgflow.plugins.admin.api.fields import Given, Moment, Name, Nothing, status_of
+from pgflow.plugins.admin.api.payload import changed_call
 
 if TYPE_CHECKING:
     from pgflow.admin import Call
 
 
 class ReplayBody(Given):
-    """How a replay differs from the job it repeats."""
+    """How a replay differs from the job it repeats.
+
+    In `args` and `kwargs` what stands as it is shown, `***` for a secret, stays as it was.
+    """
 
     queue: Name | None = Field(None, description="another queue than the job's own")
     run_at: Moment | None = Field(None, description="when it may run; at once where left out")
+    args: list[Any] | None = Field(None, description="other positional arguments than the job's own")
+    kwargs: dict[str, Any] | None = Field(None, description="other keyword arguments than the job's own")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +63,15 @@ def replay(call: Call) -> Replayed:
     """Make a new job like one that has ended."""
     asked: ReplayBody = call.body
     source = call.app.db.run(act.source(call.path["job_id"]))
-    new = call.app.replay(source.job_id, queue=asked.queue, run_at=asked.run_at)
-    call.note["new_job_id"] = new.id
-    return Replayed(new.id, source.job_id)
+    if asked.args is None and asked.kwargs is None:
+        new_id = call.app.replay(source.job_id, queue=asked.queue, run_at=asked.run_at).id
+    else:
+        job = source.new_job(call.app.door.ids.make(), queue=asked.queue, run_at=asked.run_at)
+        args, kwargs = changed_call(call.app, source, asked.args, asked.kwargs)
+        new_id = call.app.door.replay(job.with_call(job.id, args, kwargs))
+        call.note["other_arguments"] = True
+    call.note["new_job_id"] = new_id
+    return Replayed(new_id, source.job_id)
 
 
 def changed(change: Change) -> Changed:

@@ -10,8 +10,9 @@ from pydantic import Field, Strict
 
 from pgflow.admin import DeadFilter, DeadGroup, DeadJob, Endpoint, dead_listing, look
 from pgflow.plugins.admin.api.fields import Code, Fingerprint, Given, JobsAsked, JobsWanted, Name
-from pgflow.plugins.admin.api.lists import All, Cached, Listed, opened, sealed
+from pgflow.plugins.admin.api.lists import All, Listed, opened, sealed
 from pgflow.plugins.admin.api.rows import JobItem, item, masked, plain
+from pgflow.plugins.admin.api.shared import GROUPS
 
 if TYPE_CHECKING:
     from pgflow.admin import Call
@@ -67,7 +68,10 @@ class DeadItem(JobItem):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupItem:
-    """Open dead letters with one reason, task and error, numbers and ids in its text made alike."""
+    """Open dead letters with one reason, task and error, numbers and ids in its text made alike.
+
+    `deaths` counts them in 24 equal parts of the time from `since` until `until`, the same for every group.
+    """
 
     reason_code: str
     job_type: str
@@ -79,6 +83,9 @@ class GroupItem:
     last_at: datetime
     newest_job_id: str
     error_message: str | None
+    since: datetime
+    until: datetime
+    deaths: list[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,24 +126,20 @@ def dead_item(one: DeadJob) -> DeadItem:
     return DeadItem(**shown, dead_at=one.dead_at, replayed_as=one.replayed_as, discarded_at=one.discarded_at)
 
 
-class Groups:
-    """The groups of dead letters, read at most once a second for each queue and length asked for."""
-
-    def __init__(self) -> None:
-        self._all = Cached(lambda app: app.reads.run(look.dead_groups(limit=500)))
-
-    def answer(self, call: Call) -> All[GroupItem]:
-        """List groups, the largest first."""
-        asked: GroupsQuery = call.query
-        if asked.queue is None:
-            found = self._all.of(call.app)[: asked.limit]
-        else:
-            found = call.app.reads.run(look.dead_groups(queue=asked.queue, limit=asked.limit))
-        return All([_group(group) for group in found])
+def groups(call: Call) -> All[GroupItem]:
+    """List groups, the largest first."""
+    asked: GroupsQuery = call.query
+    if asked.queue is None:
+        found = GROUPS.of(call.app)[: asked.limit]
+    else:
+        found = call.app.reads.run(look.dead_groups(queue=asked.queue, limit=asked.limit))
+    return All([group_item(group) for group in found])
 
 
-def _group(group: DeadGroup) -> GroupItem:
-    shown = {**plain(group), "error_message": masked(group.error_message, GROUP_CHARACTERS)}
+def group_item(group: DeadGroup) -> GroupItem:
+    """Show a group."""
+    message = masked(group.error_message, GROUP_CHARACTERS)
+    shown = {**plain(group), "error_message": message, "deaths": list(group.deaths)}
     return GroupItem(**shown, job_type=group.task)
 
 
@@ -189,7 +192,7 @@ def endpoints() -> tuple[Endpoint, ...]:
         ),
         Endpoint(
             method="GET", path="/dlq/groups", name="dead_groups", summary="Count open dead letters by their error",
-            scope="read", answer=Groups().answer, query=GroupsQuery, response=All[GroupItem], errors=(422,),
+            scope="read", answer=groups, query=GroupsQuery, response=All[GroupItem], errors=(422,),
             tag="dead letters",
         ),
         Endpoint(

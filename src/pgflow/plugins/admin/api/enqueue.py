@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import Field, StringConstraints
 
-from pgflow import JobError, KeyConflictError, NewJob, TaskDefinitionError
+from pgflow import KeyConflictError, NewJob
 from pgflow.admin import Answer, Bucket, Endpoint, Problem, buckets, id_time
 from pgflow.plugins.admin.api.fields import Attempts, Dataset, Given, Moment, Name, Priority
+from pgflow.plugins.admin.api.payload import check_call, to_text
 
 if TYPE_CHECKING:
     from pgflow.admin import Call
@@ -73,7 +74,7 @@ def _new_job(app: Any, asked: JobBody) -> NewJob:
     given = asked.model_dump(include={"queue", "priority", "max_attempts"}, exclude_none=True)
     args, kwargs = _texts(asked.payload_json)
     if task is not None:
-        _check_call(task, args, kwargs)
+        check_call(task, args, kwargs, "/payload_json")
     return NewJob(
         id=app.door.ids.make(),
         task=asked.job_type,
@@ -88,26 +89,7 @@ def _new_job(app: Any, asked: JobBody) -> NewJob:
 
 
 def _texts(payload: dict[str, Any] | list[Any]) -> tuple[str | None, str | None]:
-    if not payload:
-        return None, None
-    text = json.dumps(payload, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return (None, text) if isinstance(payload, dict) else (text, None)
-
-
-def _check_call(task: Any, args: str | None, kwargs: str | None) -> None:
-    try:
-        task.decode(args, kwargs)
-    except JobError as error:
-        raise _misfit(str(error)) from None
-    except TaskDefinitionError:
-        return  # what an annotation means is known to the workers only
-    except Exception as error:
-        detail = f"{task.name}: a validator of its own raised {type(error).__name__}"
-        raise _misfit(detail) from error
-
-
-def _misfit(detail: str) -> Problem:
-    return Problem(422, "BAD_ARGUMENTS", detail, pointer="/payload_json")
+    return (None, to_text(payload)) if isinstance(payload, dict) else (to_text(payload), None)
 
 
 def _check_dataset(app: Any, dataset: str | None, job: NewJob) -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 import anyio.to_thread
 
-from pgflow.admin import FAULTS, Answer, Endpoint, look
+from pgflow.admin import FAULTS, Answer, Endpoint
 from pgflow.plugins.admin.api.lists import Cached
+from pgflow.plugins.admin.api.shared import COUNTS, QUEUES, WORKERS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -22,9 +23,6 @@ HEADERS: Final = {"x-accel-buffering": "no"}  # nginx would hold the events back
 
 def glance(app: Any) -> dict[str, object]:
     """Read what an event holds."""
-    counts, queues, workers = app.reads.together(
-        lambda run: (run(look.counts()), run(look.queues()), run(look.workers()))
-    )
     shown = [
         {
             "name": row.name,
@@ -33,9 +31,9 @@ def glance(app: Any) -> dict[str, object]:
             "oldest_wait_seconds": row.oldest_wait,
             "paused": row.paused,
         }
-        for row in queues
+        for row in QUEUES.of(app)
     ]
-    return {"counts": counts, "queues": shown, "workers": sum(row.alive for row in workers)}
+    return {"counts": COUNTS.of(app), "queues": shown, "workers": sum(row.alive for row in WORKERS.of(app))}
 
 
 def endpoints() -> tuple[Endpoint, ...]:

@@ -47,15 +47,20 @@ class Cached(Generic[T]):
         self._lock = threading.Lock()
         self._kept: WeakKeyDictionary[Any, tuple[float, T]] = WeakKeyDictionary()
 
-    def of(self, app: Any) -> T:
-        """Give what was read within the last second, or read it. Raises what reading raises."""
+    def of(self, app: Any, seconds: float | None = None) -> T:
+        """Give what was read within the last second, or so many, or read it. Raises what reading raises."""
         with self._lock:
             kept = self._kept.get(app)
-            if kept is not None and time.monotonic() - kept[0] < CACHED_SECONDS:
+            if kept is not None and time.monotonic() - kept[0] < (CACHED_SECONDS if seconds is None else seconds):
                 return kept[1]
             value = self._read(app)
             self._kept[app] = time.monotonic(), value
             return value
+
+    def last(self, app: Any) -> T | None:
+        """Give what was read last, however long ago; None where nothing was."""
+        kept = self._kept.get(app)
+        return None if kept is None else kept[1]
 
 
 def opened(call: Call, kind: str, filters: Mapping[str, Any]) -> Any:

@@ -11,7 +11,8 @@ from pydantic import Field, Strict
 from pgflow import ArgumentError
 from pgflow.admin import Endpoint, Problem, QueueRow, act, check_name, look, redacted_text
 from pgflow.plugins.admin.api.fields import INT32_MAX, Given, Nothing, Text
-from pgflow.plugins.admin.api.lists import All, Cached
+from pgflow.plugins.admin.api.lists import All
+from pgflow.plugins.admin.api.shared import QUEUES
 
 if TYPE_CHECKING:
     from pgflow.admin import Call
@@ -73,25 +74,20 @@ class QueuePause:
     reason: str | None = None
 
 
-class Queues:
-    """The answers about queues; what is read of all of them is kept for a second."""
+def listing(call: Call) -> All[QueueItem]:
+    """List queues."""
+    return All([_item(row) for row in QUEUES.of(call.app)])
 
-    def __init__(self) -> None:
-        self._found = Cached(lambda app: app.reads.run(look.queues()))
 
-    def listing(self, call: Call) -> All[QueueItem]:
-        """List queues."""
-        return All([_item(row) for row in self._found.of(call.app)])
-
-    def one(self, call: Call) -> QueueItem:
-        """Show one queue."""
-        name = _name(call)
-        found = next((row for row in self._found.of(call.app) if row.name == name), None)
-        if found is not None:
-            return _item(found)
-        if name in call.app.queues:
-            return QueueItem(name, 0, False, 0, 0, None, 0, False, None, None, None, None, None)
-        raise _no_queue(name)
+def one(call: Call) -> QueueItem:
+    """Show one queue."""
+    name = _name(call)
+    found = next((row for row in QUEUES.of(call.app) if row.name == name), None)
+    if found is not None:
+        return _item(found)
+    if name in call.app.queues:
+        return QueueItem(name, 0, False, 0, 0, None, 0, False, None, None, None, None, None)
+    raise _no_queue(name)
 
 
 def limit(call: Call) -> QueueLimits:
@@ -154,12 +150,11 @@ def _item(row: QueueRow) -> QueueItem:
 
 
 def endpoints() -> tuple[Endpoint, ...]:
-    """Give the endpoints, with a cache of their own."""
-    queues = Queues()
+    """Give the endpoints."""
     return (
-        _endpoint("GET", "", "list_queues", "List queues", queues.listing, "read", response=All[QueueItem]),
+        _endpoint("GET", "", "list_queues", "List queues", listing, "read", response=All[QueueItem]),
         _endpoint(
-            "GET", "/{queue}", "get_queue", "Show one queue", queues.one, "read", response=QueueItem, errors=(404,)
+            "GET", "/{queue}", "get_queue", "Show one queue", one, "read", response=QueueItem, errors=(404,)
         ),
         _endpoint(
             "PATCH", "/{queue}", "limit_queue", "Set the limits of a queue", limit, "operate", body=LimitsBody,

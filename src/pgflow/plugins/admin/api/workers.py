@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from pgflow.admin import Endpoint, WorkerRow, look, redacted
-from pgflow.plugins.admin.api.lists import All, Cached
+from pgflow.admin import Endpoint, WorkerRow, redacted
+from pgflow.plugins.admin.api.lists import All
 from pgflow.plugins.admin.api.rows import plain
+from pgflow.plugins.admin.api.shared import WORKERS
 
 if TYPE_CHECKING:
     from pgflow.admin import Call
@@ -47,11 +48,10 @@ def _item(row: WorkerRow) -> WorkerItem:
 
 
 def endpoints() -> tuple[Endpoint, ...]:
-    """Give the endpoint, with a cache of its own."""
-    found: Cached[list[WorkerRow]] = Cached(lambda app: app.reads.run(look.workers()))
+    """Give the endpoint."""
 
     def answer(call: Call) -> All[WorkerItem]:
-        return All([_item(row) for row in found.of(call.app)])
+        return All([_item(row) for row in WORKERS.of(call.app)])
 
     return (
         Endpoint(

@@ -1,0 +1,131 @@
+"""One job: why it is where it is, its life to scale, its attempts, what it was given, and what can be done."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from pgflow.admin import Problem
+from pgflow.plugins.admin.api.bulk import FITTING
+from pgflow.plugins.admin.pages import traces
+from pgflow.plugins.admin.pages.commands import as_cli, as_curl
+from pgflow.plugins.admin.pages.page import Elsewhere, Page, Shown
+from pgflow.plugins.admin.pages.story import scaled, stretches
+from pgflow.plugins.admin.pages.trees import is_masked, tree
+
+if TYPE_CHECKING:
+    from pgflow.plugins.admin.pages.desk import Desk
+    from pgflow.plugins.admin.pages.forms import Form
+    from pgflow.plugins.admin.pages.page import Answered
+    from pgflow.plugins.admin.pages.traces import Frame, Part
+    from pgflow.plugins.admin.pages.trees import Node
+
+ENDED: Final = ("succeeded", "dead", "cancelled", "expired")
+ACTIONS: Final = {"retry": "retry_job", "cancel": "cancel_job", "discard": "bulk_jobs"}
+NOTES: Final = {"retried": "retried", "cancelled": "cancelled", "asked": "asked", "discarded": "discarded"}
+MOST_TRACEBACK: Final = 60_000
+UTC_TIME: Final = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\+00:00")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """An attempt as the page has it: `is_open` where its details are unfolded, `where` the line that failed."""
+
+    attempt: Any
+    trace: list[Part]
+    where: Frame | None
+    is_open: bool
+    result: Node | None
+
+
+def show(desk: Desk) -> Shown:
+    """Show it."""
+    return _shown(desk, None)
+
+
+def act(desk: Desk, form: Form) -> Answered:
+    """Run it now, cancel it, close its dead letter, or look at what is masked."""
+    job_id, action = desk.path["job_id"], form.one("action")
+    if action == "reveal":
+        return _shown(desk, desk.ask("reveal_job", job_id=job_id))
+    if action == "discard":
+        told = desk.ask("bulk_jobs", body={"action": "discard", "ids": [job_id]}).items[0]
+        if told.result != "discarded":
+            raise Problem(409, "JOB_STATE", f"job {job_id} is {told.state}, and has no open dead letter to discard")
+    elif action in ACTIONS:
+        told = desk.ask(ACTIONS[action], job_id=job_id)
+    else:
+        raise Problem(422, "INVALID_VALUE", "there is no such action", pointer="/action")
+    return Elsewhere(f"jobs/{job_id}?did={NOTES.get(told.result, 'bulk')}")
+
+
+def _shown(desk: Desk, revealed: Any) -> Shown:
+    job_id = desk.path["job_id"]
+    job = desk.ask("get_job", job_id=job_id)
+    told = desk.ask("job_timeline", job_id=job_id)
+    explained = desk.ask("explain_job", job_id=job_id)
+    family = desk.ask("job_lineage", job_id=job_id)
+    life, runs = stretches(told.events), _runs(told.attempts)
+    source = revealed or job
+    call = {"args": source.args, "kwargs": source.kwargs}
+    given = {
+        "job": job,
+        "told": told,
+        "explained": explained,
+        "paragraph": _spoken(explained.explanation, job),
+        "family": family if len(family.items) > 1 else None,
+        "life": life,
+        "scale": scaled(life),
+        "runs": runs,
+        "where": next((run.where for run in runs if run.is_open), None),
+        "arguments": tree(_call(call)),
+        "headers": tree(source.headers) if source.headers else None,
+        "revealed": revealed is not None,
+        "may_reveal": revealed is None and is_masked([job.args, job.kwargs, job.headers]) and desk.may("reveal_job"),
+        "actions": _actions(desk, job),
+        "may_replay": job.state in ENDED and desk.may("replay_job"),
+        "ended": job.state in ENDED,
+        "curl": as_curl(desk, job),
+        "cli": as_cli(job),
+    }
+    return Shown("job.html", given)
+
+
+def _runs(attempts: list[Any]) -> list[Run]:
+    failed = [one.attempt_no for one in attempts if one.traceback or one.error_message]
+    return [
+        Run(
+            one,
+            traces.parts(one.traceback[:MOST_TRACEBACK]) if one.traceback else [],
+            traces.failing(one.traceback),
+            bool(failed) and one.attempt_no == failed[-1],
+            tree(one.result) if one.result is not None else None,
+        )
+        for one in reversed(attempts)
+    ]
+
+
+def _actions(desk: Desk, job: Any) -> list[tuple[str, str]]:
+    offered = (("retry", "Run again" if job.state == "dead" else "Run now"), ("cancel", "Cancel"))
+    found = [(name, words) for name, words in offered if job.state in FITTING[name] and desk.may(ACTIONS[name])]
+    if job.state == "dead" and desk.may("bulk_jobs"):
+        found.append(("discard", "Discard"))
+    return found
+
+
+def _call(call: dict[str, Any]) -> Any:
+    args, kwargs = call["args"], call["kwargs"]
+    if args and kwargs:
+        return call
+    return args or kwargs
+
+
+def _spoken(paragraph: str, job: Any) -> list[tuple[str, bool]]:
+    # the page says above which job it is; what stands between backticks is code
+    named = paragraph.replace(f"Job {job.id} ({job.task})", "This job", 1)
+    parts = UTC_TIME.sub(r"\1 UTC", named).split("`")
+    return [(text, bool(place % 2)) for place, text in enumerate(parts) if text]
+
+
+PAGES = (Page(path="jobs/{job_id}", name="job", show=show, act=act),)
