@@ -120,7 +120,8 @@ def test_what_is_not_drained_in_time_is_named(pgflow_app: App) -> None:
         raise Snooze(HOUR, "not yet")
 
     job = sleeps_on.enqueue()
-    left = rf"not drained within 0\.5 s.*\n.*sleeps_on {job.id} is .*SNOOZED: not yet"
+    # hurried as it is, its next attempt may be in hand when the time is up, and is handed back
+    left = rf"not drained within 0\.5 s.*\n.*sleeps_on {job.id} is .*(SNOOZED: not yet|SHUTDOWN: .*)"
     with pytest.raises(WaitTimeoutError, match=left):
         drain(pgflow_app, timeout=0.5)
 

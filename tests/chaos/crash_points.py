@@ -115,9 +115,11 @@ def _record(act: Act, server: str, template: str, told: int) -> None:
 
 
 def named_in_files() -> set[str]:
-    """Name every statement in sql/, of the store and of the plugins."""
+    """Name every statement in sql/, of the store and of the plugins; a benchmark's own keep nobody's jobs."""
     found = set()
     for folder in Path(pgflow.__path__[0]).rglob("sql"):
+        if folder.parent.name == "bench":
+            continue
         own = "" if folder.parent.name == "store" else f"{folder.parent.name}/"
         found |= {own + file.relative_to(folder).with_suffix("").as_posix() for file in folder.rglob("*.sql")}
     return found
