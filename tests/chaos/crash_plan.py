@@ -45,7 +45,10 @@ def plan(recorded: Iterable[tuple[Act, list[Point]]]) -> list[Case]:
 
 
 def sliced(cases: Iterable[Case]) -> list[Case]:
-    """Choose what the suite runs: on the hot path every edge and fault, elsewhere one of a statement in turn."""
+    """Choose what the suite runs: on the hot path every edge and fault, elsewhere one of a statement in turn.
+
+    Of the stalls, which take the longest, also there only one of a statement.
+    """
     of_name: dict[str, list[Case]] = {}
     for case in {case[1:]: case for case in reversed(list(cases))}.values():
         of_name.setdefault(case.name, []).append(case)
@@ -53,5 +56,10 @@ def sliced(cases: Iterable[Case]) -> list[Case]:
     for nth, (name, mine) in enumerate(sorted(of_name.items())):
         moments = sorted({case.moment for case in mine})
         turn = moments[nth % len(moments)], FAULTS[nth % len(FAULTS)]
-        chosen += [case for case in mine if name in HOT or (case.moment, case.fault) == turn]
+        every = name in HOT
+        chosen += [
+            case
+            for case in mine
+            if (case.moment, case.fault) == turn or (every and (case.fault != "stall" or case.moment == turn[0]))
+        ]
     return chosen
