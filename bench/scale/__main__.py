@@ -92,7 +92,7 @@ def _circumstances(url: str) -> dict[str, Any]:
         server = server_settings(pool)
     finally:
         pool.close()
-    machine = {"system": platform.platform(), "cores": os.cpu_count(), "python": platform.python_version()}
+    machine = {"system": platform.system(), "cores": os.cpu_count(), "python": platform.python_version()}
     return {"machine": machine, "postgresql": server}
 
 
