@@ -97,7 +97,7 @@ class Tab:
 
     def __init__(self, house: House, **given: Any) -> None:
         self.context = house.browser.new_context(**{"viewport": WIDE, "reduced_motion": "reduce", **given})
-        self.context.set_default_timeout(20_000)
+        self.context.set_default_timeout(60_000)
         self.page = self.context.new_page()
         self.wrong: list[str] = []
         self.asked: list[str] = []
