@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import statistics
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
+from bench.marked import END, IMAGES, ROOT, Markers, draw, joined, last_rounds, table
 from bench.peers.figures import OURS, of, ratio, spread, written
 from bench.peers.plots import plots
 from bench.peers.scenarios import SCENARIOS
-from bench.peers.systems import ROOT, SYSTEMS
+from bench.peers.systems import SYSTEMS
 from bench.peers.targets import TARGETS
 
 if TYPE_CHECKING:
@@ -17,9 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PAGE: Final = ROOT / "docs" / "benchmarking.md"
-IMAGES: Final = ROOT / "docs" / "images" / "benchmarks"
 BEGIN: Final = "<!-- written by `python -m bench report`: from here -->"
-END: Final = "<!-- to here -->"
+SCENARIO: Final = itemgetter("scenario")
 NOTHING: Final = written(None)
 COLUMNS: Final = (
     "", "drain, jobs/s (min-max)", "pgflow over it", "CPU a job, worker + server, µs", "WAL a job, B", "RSS, MB",
@@ -34,29 +34,13 @@ ALONE_COLUMNS: Final = ("pgflow alone", "jobs/s", "worker, µs", "server, µs", 
 def report(files: Sequence[Path], page: Path = PAGE, images: Path = IMAGES) -> None:
     """Write them. Raises `ValueError` where the page has no markers."""
     found = read(files)
-    text = page.read_text("utf-8")
-    if BEGIN not in text or END not in text:
-        msg = f"{page} has no markers to write between: put {BEGIN} and {END} there"
-        raise ValueError(msg)
-    head, tail = text.split(BEGIN, 1)[0], text.split(END, 1)[1]
-    page.write_text("\n".join([head + BEGIN, "", *lines(found), "", END + tail]), "utf-8")
-    images.mkdir(parents=True, exist_ok=True)
-    for name, drawing in plots(found["results"]).items():
-        images.joinpath(f"{name}.svg").write_text(drawing, "utf-8")
+    Markers(BEGIN, END).fill(page, lines(found))
+    draw(images, plots(found["results"]))
 
 
 def read(files: Iterable[Path]) -> dict[str, Any]:
     """Read what `--json` wrote; the rounds of several files are counted on."""
-    whole: dict[str, Any] = {"results": [], "left_out": {}}
-    for path in files:
-        one = json.loads(path.read_text("utf-8"))
-        before = _rounds(whole["results"])
-        results = [
-            {**result, "round": result["round"] + before.get(result["scenario"], 0)} for result in one["results"]
-        ]
-        left_out = whole["left_out"] | one["left_out"]
-        whole = {**whole, **one, "results": whole["results"] + results, "left_out": left_out}
-    return whole
+    return joined(files, SCENARIO)
 
 
 def lines(found: dict[str, Any]) -> list[str]:
@@ -73,18 +57,11 @@ def lines(found: dict[str, Any]) -> list[str]:
     ]
 
 
-def _rounds(results: Sequence[dict[str, Any]]) -> dict[str, int]:
-    last: dict[str, int] = {}
-    for result in results:
-        last[result["scenario"]] = max(last.get(result["scenario"], 0), result["round"])
-    return last
-
-
 def _circumstances(found: dict[str, Any]) -> list[str]:
     machine, server, store = found["machine"], found["postgresql"], found["redis"]
     shown = ", ".join(f"{name} {value}" for name, value in server.items() if name != "server_version")
     redis = f"; Redis {store['redis_version']} ({store['flags']})" if store else ""
-    rounds = max(_rounds(found["results"]).values(), default=0)
+    rounds = max(last_rounds(found["results"], SCENARIO).values(), default=0)
     return [
         (
             f"Measured {found['at'][:10]}: {machine['cores']} cores, {machine['system']}, Python {machine['python']}, "
@@ -102,7 +79,7 @@ def _systems(results: Sequence[dict[str, Any]]) -> list[str]:
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     if not rows:
         return []
-    return [*("| " + " | ".join(row) + " |" for row in (columns, ["---"] * len(columns), *rows)), ""]
+    return [*table(columns, rows), ""]
 
 
 def _alone(results: Sequence[dict[str, Any]]) -> list[str]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-ROOT: Final = Path(__file__).resolve().parents[2]
+from bench.marked import ROOT
+
 INSTALLED: Final = ROOT / "bench" / ".peers"
 ADAPTERS: Final = Path(__file__).resolve().parent / "adapters"
 

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from html import escape
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from bench.marked import END, IMAGES, ROOT, Markers, draw, joined, table
 from bench.peers.figures import written
 from bench.peers.plots import COLOURS, LEFT, PLOT, STYLE, TOP, WIDTH
 from bench.scale.cases import LAYOUTS, WORKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
-ROOT: Final = Path(__file__).parents[2]
 PAGE: Final = ROOT / "docs" / "scaling.md"
-IMAGES: Final = ROOT / "docs" / "images" / "benchmarks"
 BEGIN: Final = "<!-- written by `python -m bench.scale report`: from here -->"
-END: Final = "<!-- to here -->"
 HEIGHT: Final = 260
 COLUMNS: Final = (
     "jobs", "queues, hosts", "processes", "jobs/s (min-max)", "over one process", "CPU a job, worker + server, µs",
@@ -31,26 +28,13 @@ COLUMNS: Final = (
 def report(files: Sequence[Path], page: Path = PAGE, images: Path = IMAGES) -> None:
     """Write them. Raises `ValueError` where the page has no markers."""
     found = read(files)
-    text = page.read_text("utf-8")
-    if BEGIN not in text or END not in text:
-        msg = f"{page} has no markers to write between: put {BEGIN} and {END} there"
-        raise ValueError(msg)
-    head, tail = text.split(BEGIN, 1)[0], text.split(END, 1)[1]
-    page.write_text("\n".join([head + BEGIN, "", *lines(found), "", END + tail]), "utf-8")
-    images.mkdir(parents=True, exist_ok=True)
-    images.joinpath("scale.svg").write_text(plot(found["results"]), "utf-8")
+    Markers(BEGIN, END).fill(page, lines(found))
+    draw(images, {"scale": plot(found["results"])})
 
 
 def read(files: Iterable[Path]) -> dict[str, Any]:
     """Read what `--json` wrote; the rounds of each case are counted on over several files."""
-    whole: dict[str, Any] = {"results": [], "left_out": {}}
-    for path in files:
-        one = json.loads(path.read_text("utf-8"))
-        before = {key: len(rows) for key, rows in _by_case(whole["results"]).items()}
-        results = [{**row, "round": row["round"] + before.get(_key(row), 0)} for row in one["results"]]
-        left_out = whole["left_out"] | one["left_out"]
-        whole = {**whole, **one, "results": whole["results"] + results, "left_out": left_out}
-    return whole
+    return joined(files, _key)
 
 
 def line(row: dict[str, Any]) -> str:
@@ -66,7 +50,6 @@ def lines(found: dict[str, Any]) -> list[str]:
     shown = ", ".join(f"{name} {value}" for name, value in server.items() if name != "server_version")
     grouped = _by_case(results)
     rounds = max(len(rows) for rows in grouped.values())
-    rows = ["| " + " | ".join(row) + " |" for row in (COLUMNS, ["---"] * len(COLUMNS), *_rows(grouped))]
     circumstances = (
         f"Measured {found['at'][:10]}: {machine['cores']} cores for workers and server together, {machine['system']}, "
         f"Python {machine['python']}; PostgreSQL {server.get('server_version', '?')} ({shown}). Medians of up to "
@@ -76,8 +59,8 @@ def lines(found: dict[str, Any]) -> list[str]:
         circumstances, "", *(f"- `{name}`: {work.about}" for name, work in WORKS.items()),
         *(f"- {name}: {about}" for name, about in LAYOUTS.items()),
         *(f"- left out: {name}, {why}" for name, why in found["left_out"].items()),
-        "", *rows, "", "What the server's sessions were at on average, with no-op jobs:",
-        "", *_waits(grouped),
+        "", *table(COLUMNS, [_row(grouped, key) for key in grouped]),
+        "", "What the server's sessions were at on average, with no-op jobs:", "", *_waits(grouped),
     ]  # fmt: skip
 
 
@@ -133,10 +116,6 @@ def _by_case(results: Iterable[dict[str, Any]]) -> dict[Key, list[dict[str, Any]
         found.setdefault(_key(row), []).append(row)
     order = {name: number for number, name in enumerate((*WORKS, *LAYOUTS))}
     return dict(sorted(found.items(), key=lambda one: (order[one[0][0]], order[one[0][1]], one[0][2])))
-
-
-def _rows(grouped: dict[Key, list[dict[str, Any]]]) -> list[list[str]]:
-    return [_row(grouped, key) for key in grouped]
 
 
 def _row(grouped: dict[Key, list[dict[str, Any]]], key: Key) -> list[str]:

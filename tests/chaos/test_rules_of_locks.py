@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from chaos.flushes import locks_leases_in_order, waits_for_a_lease
 from chaos.sessions import Db, another, wait_for_waiting
 from moves import IDS, claim, count, dead, ended, finish, hasten, lapse, put, states
 from pgflow.model import NewJob
@@ -20,7 +20,9 @@ from pgflow.store.pool import Pool
 from pgflow.store.statement import Query, Statement, first_column
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
+
+    from pgflow.model import Claimed
 
 ON_DISK = """
 create table kept (what text, mode text);
@@ -102,34 +104,14 @@ def test_a_promotion_passes_by_what_another_hand_has_locked(hasty: Pool, db: Db,
 
 
 def test_a_flush_waits_for_a_lease_before_it_writes_anything(pool: Pool, db: Db, migrated_url: str) -> None:
-    [job_id] = put(pool)
-    [job] = claim(pool)
-    with ThreadPoolExecutor(1) as threads, another(migrated_url) as reaper:
-        reaper.execute("select from pgflow.leases for update")
-        flushing = threads.submit(finish, pool, [ended(job)])
-        wait_for_waiting(db)
-        # under the deadlock timeout: who writes here first has to be who has the lease
-        reaper.execute("set local lock_timeout = '300ms'")
-        reaper.execute(
-            "insert into pgflow.attempts (job_id, attempt, outcome, finished_at) values (%s, 1, 'lost', now())",
-            [job_id],
-        )
-        reaper.execute("delete from pgflow.leases")
-        reaper.commit()
-        assert flushing.result(10) == {(job_id, 1)}
+    waits_for_a_lease(pool, db, migrated_url, finish)
 
 
 def test_a_flush_locks_its_leases_in_order_of_their_ids(pool: Pool, db: Db, migrated_url: str) -> None:
-    put(pool, 2)
-    first, last = sorted(claim(pool, 1) + claim(pool, 1), key=lambda job: job.lease_id)
-    with ThreadPoolExecutor(1) as threads, another(migrated_url) as other:
-        other.execute("select from pgflow.leases where id = %s for update", [last.lease_id])
-        flushing = threads.submit(finish, pool, [ended(last), ended(first)])
-        wait_for_waiting(db)
-        with pytest.raises(psycopg.errors.LockNotAvailable):
-            db.execute("select from pgflow.leases where id = %s for update nowait", [first.lease_id])
-        other.rollback()
-        assert flushing.result(10) == set()
+    def finished(pool: Pool, jobs: Sequence[Claimed]) -> set[tuple[str, int]]:
+        return finish(pool, [ended(job) for job in jobs])
+
+    assert locks_leases_in_order(pool, db, migrated_url, finished) == set()
 
 
 def test_a_heartbeat_extends_no_lease_of_another_worker(pool: Pool, db: Db) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
+from chaos.flushes import locks_leases_in_order, waits_for_a_lease
 from chaos.sessions import Db, another, wait_for_waiting
 from moves import claim, count, dead, ended, failed, lapse, put, states
 from pgflow.ids import IdMaker
@@ -86,33 +87,11 @@ def test_leases_of_two_workers_are_left_to_the_whole_statement(pool: Pool, db: D
 
 
 def test_it_waits_for_whoever_has_a_lease_and_writes_nothing_meanwhile(pool: Pool, db: Db, migrated_url: str) -> None:
-    [job_id] = put(pool)
-    [job] = claim(pool)
-    with ThreadPoolExecutor(1) as threads, another(migrated_url) as reaper:
-        reaper.execute("select from pgflow.leases for update")
-        flushing = threads.submit(store, pool, [ended(job)])
-        wait_for_waiting(db)
-        reaper.execute("set local lock_timeout = '300ms'")
-        reaper.execute(
-            "insert into pgflow.attempts (job_id, attempt, outcome, finished_at) values (%s, 1, 'lost', now())",
-            [job_id],
-        )
-        reaper.execute("delete from pgflow.leases")
-        reaper.commit()
-        assert flushing.result(10) == {(job_id, 1)}
+    waits_for_a_lease(pool, db, migrated_url, store)
 
 
 def test_it_locks_its_leases_in_order_of_their_ids(pool: Pool, db: Db, migrated_url: str) -> None:
-    put(pool, 2)
-    first, last = sorted(claim(pool, 1) + claim(pool, 1), key=lambda job: job.lease_id)
-    with ThreadPoolExecutor(1) as threads, another(migrated_url) as other:
-        other.execute("select from pgflow.leases where id = %s for update", [last.lease_id])
-        flushing = threads.submit(succeed, pool, [last, first])
-        wait_for_waiting(db)
-        with pytest.raises(psycopg.errors.LockNotAvailable):
-            db.execute("select from pgflow.leases where id = %s for update nowait", [first.lease_id])
-        other.rollback()
-        assert flushing.result(10)
+    assert locks_leases_in_order(pool, db, migrated_url, succeed)
 
 
 def test_a_reaper_behind_it_finds_nothing_to_take_back(pool: Pool, db: Db) -> None:

@@ -46,7 +46,12 @@ class Doubles(Array):
 
 def uuids(values: Sequence[str]) -> Uuids:
     """Write ids in their canonical spelling."""
-    return Uuids(_packed(UUID, 16, bytes.fromhex("".join(values).replace("-", ""))))
+    return Uuids(_packed(UUID, 16, raw_uuids(values)))
+
+
+def raw_uuids(values: Sequence[str]) -> bytes:
+    """Give the bytes of ids in their canonical spelling, end to end: a tenth of the cost of a `UUID` for each."""
+    return bytes.fromhex("".join(values).replace("-", ""))
 
 
 def integers(values: Sequence[int]) -> Integers:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 
 from pgflow.model import EARLIEST
+from pgflow.store.arrays import raw_uuids
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -122,8 +123,7 @@ def _stamped(ids: Sequence[str], now: int) -> tuple[list[str], list[bytes]]:
 
 
 def _bytes(ids: Sequence[str]) -> list[bytes]:
-    # of all in one go: a tenth of the cost of a UUID for each
-    whole = bytes.fromhex("".join(ids).replace("-", ""))
+    whole = raw_uuids(ids)
     return [whole[place : place + 16] for place in range(0, len(whole), 16)]
 
 

@@ -73,9 +73,9 @@ class Lane:
 
     def put(self, runs: list[Run]) -> None:
         """Take runs in order; those under a lease of their own go first, since a crash is held against them."""
-        alone = [run for run in runs if run.job.suspect or run.job.max_attempts == 1]
+        alone = [run for run in runs if _goes_alone(run)]
         self.backlog.extendleft(alone)
-        self.backlog.extend(runs if not alone else [run for run in runs if run not in set(alone)])
+        self.backlog.extend([run for run in runs if not _goes_alone(run)] if alone else runs)
 
     def stop(self, run: Run, verdict: Verdict) -> None:
         """Interrupt an open run; `verdict` makes its outcome."""
@@ -88,6 +88,10 @@ class Lane:
             run.context.cancel()
         if run.interrupt is not None:
             run.interrupt()
+
+
+def _goes_alone(run: Run) -> bool:
+    return run.job.suspect or run.job.max_attempts == 1
 
 
 def begin(run: Run, deadlines: Deadlines) -> None:
