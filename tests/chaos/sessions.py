@@ -60,8 +60,8 @@ def wait_for_waiting(db: Db, seconds: float = 10, *, sessions: int = 1) -> None:
 def meet(pool: Pool, first: Act, second: Act | Callable[[], Any], *, commit: bool, gives_up: bool = False) -> Met:
     """Do `first` in a transaction, start `second` meanwhile, and end the first once the second waits or is done.
 
-    With `gives_up` the first stays open until the second is done, however long it waits. A `second` that takes
-    no argument is called as it is.
+    With `gives_up` the first stays open until the second is done, and a wait shorter than a look is not seen: the
+    second's own answer has to tell. A `second` that takes no argument is called as it is.
     """
     with psycopg.connect(pool.dsn, autocommit=True) as watcher, ThreadPoolExecutor(1) as threads:
         with another(pool.dsn) as conn:

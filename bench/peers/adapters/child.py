@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import json
 import mmap
@@ -70,7 +71,8 @@ def noter() -> Callable[[int], None]:
 
 def main(adapter: Adapter, *, backend: str = "asyncio", uvloop: bool = True) -> None:
     """Answer one command a line until there are no more; the last argument `setup` only makes the tables."""
-    options = {"use_uvloop": True} if uvloop and backend == "asyncio" else {}
+    uvloop = uvloop and backend == "asyncio" and importlib.util.find_spec("uvloop") is not None
+    options = {"use_uvloop": True} if uvloop else {}
     anyio.run(_setup if sys.argv[-1] == "setup" else _serve, adapter, backend=backend, backend_options=options)
 
 

@@ -6,7 +6,6 @@ So what is measured is its alone, and its event loop is the one that `pgflow wor
 from __future__ import annotations
 
 import functools
-import importlib.util
 import json
 import logging
 import queue
@@ -21,6 +20,7 @@ import anyio
 from pgflow.bench import floor, tasks
 from pgflow.hooks import hookimpl
 from pgflow.worker.bell import Bell
+from pgflow.worker.loop import loop_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -65,10 +65,8 @@ class Child:
 
     def work(self, queues: list[str]) -> None:
         """Work these queues until told to stop."""
-        uvloop = self._backend == "asyncio" and importlib.util.find_spec("uvloop") is not None
-        options = {"use_uvloop": True} if uvloop else {}
         worker = functools.partial(self._work, queues)
-        anyio.run(worker, backend=self._backend, backend_options=options)
+        anyio.run(worker, backend=self._backend, backend_options=loop_options(self._backend))
 
     def stop(self) -> None:
         """Answer: whatever worked has stopped."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from pgflow.worker.bell import Bell
+from pgflow.worker.loop import loop_options
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 
 def run_async(work: Callable[..., Awaitable[Any]], *args: Any, backend: Backend) -> Any:
     """Run a coroutine function on a backend, with uvloop where it is installed; a lone error comes ungrouped."""
-    options = {"use_uvloop": True} if backend == "asyncio" and importlib.util.find_spec("uvloop") else {}
     try:
-        return anyio.run(functools.partial(work, *args), backend=backend.value, backend_options=options)
+        return anyio.run(functools.partial(work, *args), backend=backend.value, backend_options=loop_options(backend))
     except BaseExceptionGroup as group:
         raise _lone(group) from group
 

@@ -110,6 +110,14 @@
     one.classList.toggle("is-off", isOff);
     find("[data-live-word]", one).textContent = word;
   });
+  // htmx looks at the page by a timer of its own, at times before its extension has come: what it then passes by stays
+  // unconnected. Behind that timer, with the extension here, the stream is named and looked at
+  setTimeout(() => {
+    const stream = find("[data-stream]");
+    if (!stream) return;
+    stream.setAttribute("hx-sse:connect", stream.dataset.stream);
+    htmx.process(stream);
+  });
   document.addEventListener("htmx:sse:after:connection", () => sign("Live", false));
   document.addEventListener("htmx:sse:error", (event) => {
     sign("Reconnecting", true);
