@@ -45,9 +45,11 @@ def ground(server_url: str) -> Iterator[Ground]:
 def test_a_scenario_gives_figures_of_every_job(ground: Ground, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queues, "QUEUES", 5)
     figures = run_once(ground, CATALOGUE[name], Options(jobs=20 if name == "latency" else JOBS))
-    common = ("jobs_per_sec", "client_cpu_us_per_job", "server_cpu_us_per_job", "wal_bytes_per_job", "rss_mb")
+    common = ("jobs_per_sec", "client_cpu_us_per_job", "wal_bytes_per_job", "rss_mb")
     for key in (*common, *OWN[name]):
         assert (figures[key] or 0) > 0 or key.endswith(("_s", "_ms")), key
+    # the kernel tells the CPU of processes that have ended in hundredths of a second, which so few jobs need not take
+    assert figures["server_cpu_us_per_job"] is not None
     assert (figures["wal_bytes_per_job"] or 0) > 100
     assert 20 < (figures["rss_mb"] or 0) < 1_000
 

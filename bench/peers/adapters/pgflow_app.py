@@ -15,6 +15,7 @@ from pgflow.bench import floor
 from pgflow.bench.tasks import QUEUE
 from pgflow.store import buckets
 from pgflow.store.migrate import migrate
+from pgflow.worker.own import spare_what_stays
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -61,6 +62,7 @@ class PgflowApp:
         await self.ended.wait()
 
     async def _work(self) -> None:
+        spare_what_stays()  # as `pgflow worker` does
         await self.worker.run()
         self.ended.set()
 

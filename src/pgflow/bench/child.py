@@ -20,7 +20,7 @@ import anyio
 from pgflow.bench import floor, tasks
 from pgflow.hooks import hookimpl
 from pgflow.worker.bell import Bell
-from pgflow.worker.loop import loop_options
+from pgflow.worker.own import loop_options, spare_what_stays
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -99,6 +99,7 @@ class Child:
         async with anyio.create_task_group() as group:
             group.start_soon(_stop_when_rung, worker, bell)
             group.start_soon(_tell_start, worker)
+            spare_what_stays()
             await worker.run()
             group.cancel_scope.cancel()
         self._stop = None

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 SAMPLE_SECONDS: Final = 0.1
+LOOKS_MOST: Final = 10
 MICRO: Final = 1e6
 SERVER: Final = Query("bench/server", "select pg_backend_pid()")
 OTHERS: Final = Query(
@@ -164,8 +165,7 @@ class _Server:
             return None
         if self._pool is not None and self._pids is None:
             self._foreign.update(row[0] for row in _ask(self._pool, OTHERS))
-        found = {pid: processes.stat(pid) for pid in processes.tree(roots)}
-        return {pid: one.cpu + one.cpu_of_ended for pid, one in found.items() if one is not None}
+        return _cpu_of_tree(roots)
 
     def spent_since(self, before: dict[int, float] | None) -> float | None:
         """Give the CPU since such an answer: what ended meanwhile is counted where it was waited for."""
@@ -188,6 +188,17 @@ class _Server:
         # on another machine, the number is nobody's here, or a stranger's
         is_here = own is not None and parent is not None and own.name == parent.name and "postgres" in own.name
         return [own.parent] if is_here and own is not None else None
+
+
+def _cpu_of_tree(roots: list[int]) -> dict[int, float]:
+    found: dict[int, float] = {}
+    for _ in range(LOOKS_MOST):
+        stats = {pid: processes.stat(pid) for pid in processes.tree(roots)}
+        found = {pid: one.cpu + one.cpu_of_ended for pid, one in stats.items() if one is not None}
+        # one that ended meanwhile is in neither: itself it is gone, and its parent was read before
+        if found.keys() == set(processes.tree(roots)):
+            break
+    return found
 
 
 def _ask(pool: Pool, query: Query) -> list[tuple[Any, ...]]:

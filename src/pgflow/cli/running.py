@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from pgflow.worker.bell import Bell
-from pgflow.worker.loop import loop_options
+from pgflow.worker.own import loop_options, spare_what_stays
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -33,6 +33,7 @@ async def work(worker: Worker, guard: Guard, beside: Callable[[], Coroutine[Any,
         group.start_soon(guard.stop_when_told, worker, Bell())
         if beside is not None:
             group.start_soon(beside)
+        spare_what_stays()
         await worker.run()
         guard.ended()
         group.cancel_scope.cancel()

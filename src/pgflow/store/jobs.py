@@ -26,7 +26,7 @@ HASHES: Final = {"enable_nestloop": "off"}
 # After a crash of the server a claim may be forgotten and its jobs handed out again: the fence drops the first run.
 RELAXED: Final = {"synchronous_commit": "off"}
 ENQUEUE: Final = load("enqueue")
-CLAIM: Final = load("claim", BY_INDEX | LOOPS | RELAXED, repeatable=False)
+CLAIM: Final = load("claim", BY_INDEX | LOOPS | RELAXED, repeatable=False, binary=True)
 VOID: Final = load("void")
 RECOVER: Final = load("recover")
 FINISH: Final = load("finish", BY_INDEX | HASHES)
@@ -89,7 +89,7 @@ def claim(
         "queue": queue, "worker": worker, "lease": lease, "lone": literal(lone), "most": most, "seconds": seconds,
         "suspects": suspects, "rank": mark.rank, "run_at": mark.run_at, "job_id": mark.job_id,
     }  # fmt: skip
-    return Statement(CLAIM, params, _read_claim)
+    return Statement(CLAIM, params, partial(_read_claim, queue, lease))
 
 
 def void(leases: Sequence[str]) -> Statement[None]:
@@ -99,7 +99,7 @@ def void(leases: Sequence[str]) -> Statement[None]:
 
 def recover(worker: str, leases: Sequence[str]) -> Statement[Claim]:
     """Read back what a claim with a lost answer took; only behind `void` is that all it will ever take."""
-    return Statement(RECOVER, {"worker": worker, "leases": literal(leases)}, _read_jobs)
+    return Statement(RECOVER, {"worker": worker, "leases": literal(leases)}, _read_recovered)
 
 
 def finish(outcomes: Sequence[Outcome], over: Sequence[str], now: float) -> Statement[set[tuple[str, int]]]:
@@ -192,19 +192,27 @@ def _has_more(outcome: Outcome) -> bool:
     )
 
 
-def _read_claim(rows: Rows) -> Claim:
-    if rows and rows[0][0] != rows[-1][0]:
-        # what goes alone comes behind the rest: by rank, by time, which is the longest wait first, and by id
-        rows.sort(key=lambda row: (row[5], -row[16], row[1]))
-    return _read_jobs(rows)
-
-
-def _read_jobs(rows: Rows) -> Claim:
+def _read_claim(queue: str, lease: str, rows: Rows) -> Claim:
     if not rows:
         return Claim([], None)
-    last = rows[-1]
-    mark = None if last[-1] is None else Mark(last[5], last[-1], last[1])
-    return Claim([_claimed(row[:-1]) for row in rows], mark)
+    # null stands for what most jobs have in common
+    jobs = [
+        _claimed((
+            lone or lease, job_id, attempt, spent or 0, suspect or False, rank or 0, queue, task, args, kwargs, most,
+            timeout, keep_result or False, expired or False, cancelled or False, headers, waited, age or 0.0,
+        ))
+        for lone, job_id, attempt, spent, suspect, rank, task, args, kwargs, most,
+            timeout, keep_result, expired, cancelled, headers, waited, age, _ in rows
+    ]  # fmt: skip
+    if rows[0][0] != rows[-1][0]:
+        # what goes alone comes behind the rest: by rank, by time, which is the longest wait first, and by id
+        jobs.sort(key=lambda job: (job.rank, -job.waited, job.job_id))
+    [run_at] = [row[-1] for row in rows if row[-1] is not None]
+    return Claim(jobs, Mark(jobs[-1].rank, run_at, jobs[-1].job_id))
+
+
+def _read_recovered(rows: Rows) -> Claim:
+    return Claim([_claimed(row) for row in rows], None)
 
 
 _claimed = partial(tuple.__new__, Claimed)  # `_make` counts the fields of each: 0.1 us a job

@@ -68,7 +68,7 @@ def send_at_once(conn: psycopg.Connection[Any], query: Query, params: Any, setti
     with conn.pipeline():
         conn.execute("begin isolation level read committed")
         conn.execute(SETTINGS.text, setting(settings).params, prepare=True)
-        cursor = conn.execute(query.text, params, prepare=True)
+        cursor = conn.execute(query.text, params, prepare=True, binary=query.binary)
         conn.execute("commit")
     return cursor.fetchall() if cursor.description else []
 
@@ -84,7 +84,7 @@ def send_held(conn: Wire, query: Query, params: Any) -> Rows:
     change = _change(conn, query.settings)
     with conn.pipeline():
         conn.execute(HOLD.text, change, prepare=True)
-        cursor = conn.execute(query.text, params, prepare=query.prepares)
+        cursor = conn.execute(query.text, params, prepare=query.prepares, binary=query.binary)
     conn.holds = query.settings
     rows = cursor.fetchall() if cursor.description else []
     return rows if rows or not query.looks_twice else _rows(conn, query, params, query.prepares)
@@ -115,10 +115,10 @@ def _rows(conn: psycopg.Connection[Any], query: Query, params: Any, prepare: boo
     if query.copies:
         return _copy(conn, query, params)
     if points.watcher is None:
-        cursor = conn.execute(query.text, params, prepare=prepare)
+        cursor = conn.execute(query.text, params, prepare=prepare, binary=query.binary)
         return cursor.fetchall() if cursor.description else []
     points.reach(query.name, "before", conn)
-    cursor = conn.execute(query.text, params, prepare=prepare)
+    cursor = conn.execute(query.text, params, prepare=prepare, binary=query.binary)
     rows = cursor.fetchall() if cursor.description else []
     points.reach(query.name, _moment(conn), conn)
     return rows

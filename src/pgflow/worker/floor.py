@@ -63,21 +63,21 @@ class Floor:
 
     def take(self, jobs: Iterable[Claimed]) -> list[Claimed]:
         """Put jobs where they run, or end those that must not; gives those whose task is not known here."""
+        tasks, lanes, take = self.tasks, self.lanes, self.hands.take
         unknown: list[Claimed] = []
-        runs: dict[str, list[Run]] = {executor: [] for executor in self.lanes}
+        runs: dict[str, list[Run]] = {executor: [] for executor in lanes}
         for job in jobs:
-            task = self.tasks.get(job.task or "")
-            ended = ended_unstarted(job)
-            if ended is not None:
+            task = tasks.get(job.task or "")
+            if (ended := ended_unstarted(job)) is not None:
                 self.hands.end(ended)
             elif task is None:
                 unknown.append(job)
             else:
-                executor = task.declared.executor
-                run = Run(job, task, self.lanes[executor])
-                self.hands.take(run)
-                if task.declared.concurrency is None or self._admitted(run):
-                    runs[executor].append(run)
+                declared = task.declared
+                run = Run(job, task, lanes[declared.executor])
+                take(run)
+                if declared.concurrency is None or self._admitted(run):
+                    runs[declared.executor].append(run)
         for name, admitted in runs.items():
             if admitted:
                 self.lanes[name].put(admitted)

@@ -113,7 +113,7 @@ class Flusher:
 
 
 def _chunks(outcomes: list[Outcome]) -> Iterator[list[Outcome]]:
-    if sum(map(_weight, outcomes)) <= FLUSH_CHARACTERS_MAX:
+    if sum([_weight(outcome) for outcome in outcomes if outcome.result or outcome.traceback]) <= FLUSH_CHARACTERS_MAX:
         for first in range(0, len(outcomes), FLUSH_MOST):
             yield outcomes[first : first + FLUSH_MOST]
         return

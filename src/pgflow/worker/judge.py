@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from pgflow.classify import classify
@@ -23,6 +24,8 @@ MESSAGE_BYTES: Final = 8_192
 CODE_BYTES: Final = 200
 RESULT_BYTES_MAX: Final = 16_000_000
 SUCCEEDED: Final = OutcomeKind.SUCCEEDED  # by way of the enum's class it costs 65 ns
+NOTHING_MORE: Final = tuple(Outcome._field_defaults.values())
+_outcome = partial(tuple.__new__, Outcome)  # a third of what its constructor costs
 
 
 def returned(run: Run, value: object) -> Outcome:
@@ -30,7 +33,7 @@ def returned(run: Run, value: object) -> Outcome:
     finished = time.monotonic()
     job = run.job
     if not job.keep_result:
-        return Outcome(job, SUCCEEDED, run.started, finished, job.spent)
+        return _outcome((job, SUCCEEDED, run.started, finished, job.spent, *NOTHING_MORE))
     try:
         result = encode_value(value, "result", most_bytes=RESULT_BYTES_MAX)
     except ArgumentError as error:

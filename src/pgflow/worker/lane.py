@@ -73,9 +73,10 @@ class Lane:
 
     def put(self, runs: list[Run]) -> None:
         """Take runs in order; those under a lease of their own go first, since a crash is held against them."""
-        alone = [run for run in runs if _goes_alone(run)]
+        alone = [run for run in runs if run.job.suspect or run.job.max_attempts == 1]
         self.backlog.extendleft(alone)
-        self.backlog.extend([run for run in runs if not _goes_alone(run)] if alone else runs)
+        lone = set(alone)
+        self.backlog.extend([run for run in runs if run not in lone] if alone else runs)
 
     def stop(self, run: Run, verdict: Verdict) -> None:
         """Interrupt an open run; `verdict` makes its outcome."""
@@ -88,10 +89,6 @@ class Lane:
             run.context.cancel()
         if run.interrupt is not None:
             run.interrupt()
-
-
-def _goes_alone(run: Run) -> bool:
-    return run.job.suspect or run.job.max_attempts == 1
 
 
 def begin(run: Run, deadlines: Deadlines) -> None:
@@ -131,12 +128,12 @@ def call(run: Run, given: tuple[list[Any], dict[str, Any]]) -> Any:
 def arguments(run: Run) -> tuple[list[Any], dict[str, Any]]:
     """Decode a run's arguments, its context first where the task asks for it. Raises `BadPayloadError`."""
     job, task = run.job, run.task
-    args, kwargs = task.decode(job.args, job.kwargs)
+    given = task.decode(job.args, job.kwargs)
     if task.declared.bind or task.wiring.wrappers:
         run.context = Context(
             task=task.name, queue=job.queue, job_id=job.job_id, attempt=job.attempt, spent=job.spent,
             max_attempts=job.max_attempts, headers=job.headers,
         )  # fmt: skip
-    if task.declared.bind:
-        args.insert(0, run.context)
-    return args, kwargs
+        if task.declared.bind:
+            given[0].insert(0, run.context)
+    return given

@@ -5,6 +5,7 @@
 -- Only the last entry carries its run_at: the mark from which a sick queue's next claim resumes.
 -- The rows of each lease come in the order in which they were picked, which the pinned plan keeps: to sort them once
 -- more, as wide as they are now, took 0.5 us a job, and `extract`, which is numeric, 0.2 us more than `date_part`.
+-- What most jobs have in common comes as null, which costs neither side anything: a column else 0.1 us on each.
 with picked as materialized (
   select r.ctid as place, r.rank, r.run_at, r.job_id, r.attempt, r.spent, r.suspect, r.alone
   from pgflow.ready as r
@@ -34,12 +35,13 @@ with picked as materialized (
 ), last as materialized (
   select f.job_id from fit as f order by f.rank desc, f.run_at desc, f.job_id desc limit 1
 )
-select f.lease_id::text, f.job_id::text, f.attempt, f.spent, f.suspect, f.rank, %(queue)s::text, j.task, j.args::text,
-  j.kwargs::text, j.max_attempts, j.timeout, j.keep_result, coalesce(j.expires_at <= now(), false),
-  exists (select from pgflow.cancellations)
-    and exists (select from pgflow.cancellations as c where c.job_id = f.job_id),
+select case when f.alone then f.lease_id::text end, f.job_id::text, f.attempt, nullif(f.spent, 0),
+  nullif(f.suspect, false), nullif(f.rank, 0), j.task, j.args::text, j.kwargs::text, j.max_attempts, j.timeout,
+  nullif(j.keep_result, false), nullif(j.expires_at <= now(), false),
+  case when exists (select from pgflow.cancellations)
+    and exists (select from pgflow.cancellations as c where c.job_id = f.job_id) then true end,
   j.headers, date_part('epoch', now() - f.run_at),
-  case when f.attempt > 1 then date_part('epoch', now() - j.run_at) else 0 end,
+  case when f.attempt > 1 then date_part('epoch', now() - j.run_at) end,
   case when f.job_id = (select job_id from last) then f.run_at end
 from fit as f
 left join pgflow.jobs as j on j.id = f.job_id

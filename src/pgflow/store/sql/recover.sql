@@ -2,7 +2,7 @@
 select l.id::text, u.job_id::text, u.attempt, u.spent, l.suspect, -j.priority, l.queue, j.task, j.args::text,
   j.kwargs::text, j.max_attempts, j.timeout, j.keep_result, coalesce(j.expires_at <= now(), false),
   c.job_id is not null, j.headers, extract(epoch from now() - l.claimed_at)::double precision,
-  extract(epoch from now() - j.run_at)::double precision, null
+  extract(epoch from now() - j.run_at)::double precision
 from pgflow.leases as l
 cross join unnest(l.job_ids, l.attempts, l.spent) with ordinality as u (job_id, attempt, spent, nth)
 left join pgflow.jobs as j on j.id = u.job_id
