@@ -84,6 +84,6 @@ def _finish(pool: Pool, jobs: list[Claimed]) -> None:
     now = time.monotonic()
     leases = list(dict.fromkeys(job.lease_id for job in jobs))
     outcomes = [Outcome(job, OutcomeKind.SUCCEEDED, now, now, job.spent) for job in jobs]
-    if dropped := flush.store(pool, outcomes, leases):
-        msg = f"{len(dropped)} outcomes of the floor were dropped: something else works its queue"
+    if not pool.run(flush.succeed(outcomes, leases, now)):
+        msg = "a lease of the floor is gone: something else works its queue"
         raise RuntimeError(msg)

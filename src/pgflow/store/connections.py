@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import selectors
 import threading
 import time
 from typing import TYPE_CHECKING, Final
@@ -90,6 +89,11 @@ class Connections:
             self._count += 1
         return self._opened(end, wanted)
 
+    def take_resting(self, wanted: Mapping[str, str]) -> Wire | None:
+        """Give one that holds the settings `wanted` and that nobody uses, where there is one; waits for nothing."""
+        with self._turn:
+            return self._rested(wanted) if any(conn.holds == wanted for conn in self._idle) else None
+
     def give(self, conn: Wire) -> None:
         """Take a connection back, to be kept where it is good."""
         status = conn.pgconn.transaction_status
@@ -141,7 +145,7 @@ class Connections:
         while self._idle:
             places = range(len(self._idle) - 1, -1, -1)
             conn = self._idle.pop(next((nth for nth in places if self._idle[nth].holds == wanted), 0))
-            if time.monotonic() - conn.rested_at < LOOKED_AT_SECONDS or _is_quiet(conn):
+            if time.monotonic() - conn.rested_at < LOOKED_AT_SECONDS or conn.is_quiet:
                 if conn.holds != wanted:
                     self._note_change()
                 return conn
@@ -193,12 +197,3 @@ class Connections:
             self._turn.notify_all()
         if conn is not None and self._is_shut and attempt.conn is None:
             conn.close()
-
-
-def _is_quiet(conn: Wire) -> bool:
-    # nothing was asked: what can be read is a farewell, or the end
-    if conn.closed:
-        return False
-    with selectors.DefaultSelector() as selector:
-        selector.register(conn.fileno(), selectors.EVENT_READ)
-        return not selector.select(0)

@@ -33,18 +33,18 @@ SPLIT_FROM: Final = 32
 """So many plain successes beside other outcomes are worth a statement of their own."""
 
 
-def store(pool: Pool, outcomes: Sequence[Outcome], over: Sequence[str]) -> set[tuple[str, int]]:
+async def store(pool: Pool, outcomes: Sequence[Outcome], over: Sequence[str]) -> set[tuple[str, int]]:
     """Acknowledge outcomes and delete the leases that are `over`; gives the (job, attempt)s that were dropped."""
     plain = [outcome for outcome in outcomes if _is_plain(outcome)]
     try:
         if len(plain) == len(outcomes):
-            if pool.run(succeed(plain, over, time.monotonic())):
+            if await pool.arun(succeed(plain, over, time.monotonic())):
                 return set()
         elif len(plain) >= SPLIT_FROM:
-            return pool.together(partial(apart, plain, outcomes, over, time.monotonic()))
+            return await pool.atogether(partial(apart, plain, outcomes, over, time.monotonic()))
     except pg.UniqueViolation:
         pass  # sent again after a lost answer: `finish` tells what stands
-    return pool.run(jobs.finish(outcomes, over, time.monotonic()))
+    return await pool.arun(jobs.finish(outcomes, over, time.monotonic()))
 
 
 def apart(

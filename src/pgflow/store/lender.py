@@ -60,11 +60,26 @@ class Lender:
         Raises `DatabaseUnavailableError` where none can be had.
         """
         connections = self._opened()
-        conn = self._taken(connections, wanted or NO_SETTINGS)
-        try:
-            self._busy.add(conn)
+        with self._lent(connections, self._taken(connections, wanted or NO_SETTINGS)) as conn:
             if wanted is None:
                 let_go(conn)
+            yield conn
+
+    @contextmanager
+    def resting(self, wanted: Mapping[str, str]) -> Iterator[Wire | None]:
+        """Lend a connection that holds the settings `wanted` and is at hand; None where that takes a moment."""
+        connections = self._opened()
+        conn = connections.take_resting(wanted)
+        if conn is None:
+            yield None
+            return
+        with self._lent(connections, conn):
+            yield conn
+
+    @contextmanager
+    def _lent(self, connections: Connections, conn: Wire) -> Iterator[Wire]:
+        try:
+            self._busy.add(conn)
             yield conn
         except psycopg.Error as error:
             conn.is_spent = fault_of(error) in (Fault.AWAY, Fault.TURNED)

@@ -13,6 +13,7 @@ from anyio.lowlevel import current_token
 
 from pgflow.errors import DatabaseUnavailableError
 from pgflow.store import points
+from pgflow.store.driving import send_driven
 from pgflow.store.faults import Fault, Sent, UnansweredError, fault_of, told
 from pgflow.store.lender import Lender
 from pgflow.store.sending import execute, let_go, send, send_at_once, send_held, setting, transaction
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from pgflow.store.lender import Prepares
     from pgflow.store.sending import Transaction
-    from pgflow.store.statement import Query
+    from pgflow.store.statement import Query, Rows
     from pgflow.store.wire import Wire
 
 T = TypeVar("T")
@@ -86,17 +87,23 @@ class Pool:
         Deadlocks and serialization failures are tried again; so is a lost connection where the
         statement is repeatable. Raises `DatabaseUnavailableError` where the database does not answer.
         """
-        query = statement.query
-        return statement.read(
-            self._attempt(
-                lambda conn, _: self._execute(conn, query, statement.params),
-                repeatable=query.repeatable, wanted=query.settings,
-            )
-        )  # fmt: skip
+        return self._run(statement)
 
     async def arun(self, statement: Statement[T]) -> T:
-        """Run one statement in a thread of the store's own; not interrupted by cancellation."""
-        return await self.arun_call(lambda: self.run(statement))
+        """Run one statement, as `run` does, without holding the event loop up; not interrupted by cancellation.
+
+        It is driven from the loop where a connection is at hand, and else, or where that fails, goes to a thread.
+        """
+        met: psycopg.Error | None = None
+        if not (self._everywhere or statement.query.copies or points.watcher):
+            try:
+                rows = await self._driven(statement)
+            except psycopg.Error as error:
+                met = error
+            else:
+                if rows is not None:
+                    return statement.read(rows)
+        return await self.arun_call(lambda: self._run(statement, met))
 
     def together(self, work: Callable[[Callable[[Statement[Any]], Any]], T], *, repeatable: bool = False) -> T:
         """Call `work(run)`: every statement it runs shares one transaction.
@@ -186,13 +193,35 @@ class Pool:
             answer = await anyio.to_thread.run_sync(call, limiter=self._limiter)
         return answer  # noqa: RET504 - a return within the scope hides from type checkers that it always comes
 
+    async def _driven(self, statement: Statement[Any]) -> Rows | None:
+        with self._lender.resting(statement.query.settings) as conn:
+            if conn is None or not conn.is_direct:
+                return None
+            with anyio.CancelScope(shield=True):
+                rows = await send_driven(conn, statement.query, statement.params)
+            return rows  # noqa: RET504 - as in `arun_call`
+
+    def _run(self, statement: Statement[T], met: psycopg.Error | None = None) -> T:
+        query = statement.query
+        return statement.read(
+            self._attempt(
+                lambda conn, _: self._execute(conn, query, statement.params),
+                repeatable=query.repeatable, wanted=query.settings, met=met,
+            )
+        )  # fmt: skip
+
     def _attempt(
         self, work: Callable[[Wire, Sent], T], *, repeatable: bool, patient: bool = False,
-        wanted: Mapping[str, str] | None = None,
+        wanted: Mapping[str, str] | None = None, met: psycopg.Error | None = None,
     ) -> T:  # fmt: skip
+        # `met` is how the first try ended, where it was made already
         sent = Sent()
         for left in range(PASSING_TRIES, -1, -1):
             try:
+                if met is not None:
+                    error, met = met, None
+                    sent.may_be_done = True
+                    raise error
                 with self.patient() if patient else self._lender.borrowed(wanted) as conn:
                     sent.may_be_done = True
                     return work(conn, sent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import selectors
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
@@ -48,12 +49,28 @@ class Wire(psycopg.Connection[tuple[Any, ...]]):
     rested_at = 0.0
     holds: Mapping[str, str] | None = NO_SETTINGS
     has_held: frozenset[str] = frozenset()
+    _begins = False
+    _begun: Any = None
 
     def __del__(self, *_: object) -> None:
         """End with the program, or with the pool, unwarned."""
 
+    def begin(
+        self, text: str, params: Any, *, prepare: bool, binary: bool
+    ) -> tuple[psycopg.Cursor[tuple[Any, ...]], Generator[Any, Any, None]]:
+        """Begin a statement; the generator sends it and reads its answer, and says for what it has to wait."""
+        self._begins = True
+        try:
+            cursor = self.execute(text, params, prepare=prepare, binary=binary)
+        finally:
+            self._begins = False
+        return cursor, self._begun
+
     def wait(self, gen: Generator[Any, Any, T], *args: Any, **options: Any) -> T:
         """Wait as psycopg does, but not for ever."""
+        if self._begins:
+            self._begun = gen
+            return None  # type: ignore[return-value]
         seconds = self.answer_seconds
         if seconds is not None:
             gen = self._listened(gen, seconds)
@@ -72,15 +89,25 @@ class Wire(psycopg.Connection[tuple[Any, ...]]):
                 elif not silent_since:
                     silent_since = time.monotonic()
                 elif time.monotonic() - silent_since > seconds:
-                    self._give_up(seconds)
+                    self.give_up()
                 wants = gen.send(ready)
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
 
-    def _give_up(self, seconds: float) -> None:
+    @property
+    def is_quiet(self) -> bool:
+        """True where there is nothing to read. If nothing was asked, that would be a farewell, or the end."""
+        if self.closed:
+            return False
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.fileno(), selectors.EVENT_READ)
+            return not selector.select(0)
+
+    def give_up(self) -> None:
+        """Close it, since the other side is silent. Raises `OperationalError`."""
         self.unanswered = True
         self.close()
-        msg = f"no answer for {seconds:g} s"
+        msg = f"no answer for {self.answer_seconds:g} s"
         raise psycopg.OperationalError(msg)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from pgflow.errors import SchemaMismatchError
@@ -66,7 +65,7 @@ class Flusher:
         backoff = Backoff()
         while True:
             try:
-                dropped = await self._pool.arun_call(partial(flush.store, self._pool, outcomes, over))
+                dropped = await flush.store(self._pool, outcomes, over)
             except SchemaMismatchError:
                 raise
             except Exception as error:  # noqa: BLE001 - told apart: no outcome may keep the others out
