@@ -5,8 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+import anyio
+
 from pgflow.ids import IdMaker
 from pgflow.model import Claimed, NewJob, Outcome, OutcomeKind
+from pgflow.store import flush
 from pgflow.store import jobs as sql
 
 if TYPE_CHECKING:
@@ -62,6 +65,11 @@ def finish(pool: Pool, outcomes: Sequence[Outcome], *, over: bool = True) -> set
     """Acknowledge outcomes; with `over`, the leases they are under are complete."""
     leases = list(dict.fromkeys(o.job.lease_id for o in outcomes)) if over else []
     return pool.run(sql.finish(outcomes, leases, time.monotonic()))
+
+
+def flushed(pool: Pool, outcomes: Sequence[Outcome], over: Sequence[str]) -> set[tuple[str, int]]:
+    """Acknowledge as a worker's flusher does."""
+    return anyio.run(flush.store, pool, outcomes, over)
 
 
 def lapse(db: Any) -> None:

@@ -30,9 +30,9 @@ from chaos.machine_moves import (
 from chaos.model import Model
 from chaos.model_values import AT_ONCE, FINAL, SOON, End, Hand, Job
 from chaos.tables import differences, foretold, look
-from moves import IDS
+from moves import IDS, flushed
 from pgflow.model import Claimed, NewJob
-from pgflow.store import buckets, flush, forget, keys, limited
+from pgflow.store import buckets, forget, keys, limited
 from pgflow.store import jobs as sql
 from pgflow.store.admin import act
 from pgflow.store.admin.audit import Scope, audit
@@ -328,7 +328,7 @@ class StoreMachine(RuleBasedStateMachine):
         ]
         complete = [name for name in dict.fromkeys(e.lease for e in ends) if self._accounted(name, outcomes.keys())]
         wanted = self.model.finish(ends, complete if over else [])
-        assert flush.store(self.pool, list(outcomes.values()), complete if over else []) == wanted
+        assert flushed(self.pool, list(outcomes.values()), complete if over else []) == wanted
         self.seen["dropped"] += len(wanted)
         time.sleep(CLOCK_SECONDS)
 

@@ -11,9 +11,9 @@ from psycopg.conninfo import make_conninfo
 
 from chaos.flushes import locks_leases_in_order, waits_for_a_lease
 from chaos.sessions import Db, another, wait_for_waiting
-from moves import IDS, claim, count, dead, ended, finish, hasten, lapse, put, states
+from moves import IDS, claim, count, dead, ended, finish, flushed, hasten, lapse, put, states
 from pgflow.model import NewJob
-from pgflow.store import buckets, flush
+from pgflow.store import buckets
 from pgflow.store import jobs as sql
 from pgflow.store.admin import act
 from pgflow.store.pool import Pool
@@ -145,7 +145,7 @@ def test_outcomes_and_jobs_are_on_disk_before_they_are_acknowledged(pool: Pool, 
     put(pool, 2)
     first, second = claim(pool)
     finish(pool, [dead(first)], over=False)
-    flush.store(pool, [ended(second)], [])
+    flushed(pool, [ended(second)], [])
     kept = db.execute("select distinct what, mode from kept order by what").fetchall()
     assert kept == [("enqueue", "on"), ("finish", "on"), ("succeed", "on")]
 

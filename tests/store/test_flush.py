@@ -11,7 +11,7 @@ import pytest
 
 from chaos.flushes import locks_leases_in_order, waits_for_a_lease
 from chaos.sessions import Db, another, wait_for_waiting
-from moves import claim, count, dead, ended, failed, lapse, put, states
+from moves import claim, count, dead, ended, failed, flushed, lapse, put, states
 from pgflow.ids import IdMaker
 from pgflow.model import NewJob, OutcomeKind
 from pgflow.store import flush, keys
@@ -30,7 +30,7 @@ def succeed(pool: Pool, jobs: Sequence[Claimed], *, over: bool = True) -> bool:
 
 
 def store(pool: Pool, outcomes: Sequence[Outcome], *, over: bool = True) -> set[tuple[str, int]]:
-    return flush.store(pool, outcomes, list({o.job.lease_id for o in outcomes}) if over else [])
+    return flushed(pool, outcomes, list({o.job.lease_id for o in outcomes}) if over else [])
 
 
 def test_what_succeeded_is_over_and_on_record(pool: Pool, db: Db) -> None:

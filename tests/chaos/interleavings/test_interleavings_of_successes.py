@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chaos.sessions import Db, meet
-from moves import claim, count, ended, failed, lapse, put, states
+from moves import claim, count, ended, failed, flushed, lapse, put, states
 from moves import dead as died
 from pgflow.store import flush
 from pgflow.store import jobs as sql
@@ -29,7 +29,7 @@ def succeeding(*jobs: Claimed) -> Statement[bool]:
 
 
 def storing(pool: Pool, *outcomes: Outcome) -> Callable[[], set[tuple[str, int]]]:
-    return lambda: flush.store(pool, outcomes, list({o.job.lease_id for o in outcomes}))
+    return lambda: flushed(pool, outcomes, list({o.job.lease_id for o in outcomes}))
 
 
 def cancelling(job_id: str) -> Callable[..., list[str]]:
@@ -97,14 +97,14 @@ def test_a_wish_does_not_wait_for_a_success(pool: Pool, db: Db, commit: bool) ->
     met = meet(pool, succeeding(job), cancelling(job_id), commit=commit)
     assert (met.second, met.waited) == (["asked"], False)
     if not commit:
-        assert flush.store(pool, [failed(job, 60.0)], [job.lease_id]) == set()
+        assert flushed(pool, [failed(job, 60.0)], [job.lease_id]) == set()
     assert states(db) == {job_id: "succeeded" if commit else "cancelled"}
 
 
 def test_a_success_that_was_to_be_cancelled_stands_and_ends_the_wish(pool: Pool, db: Db) -> None:
     [job_id], [job] = put(pool), claim(pool)
     assert pool.together(cancelling(job_id)) == ["asked"]
-    assert flush.store(pool, [ended(job)], [job.lease_id]) == set()
+    assert flushed(pool, [ended(job)], [job.lease_id]) == set()
     assert (states(db), count(db, "cancellations")) == ({job_id: "succeeded"}, 0)
 
 
