@@ -49,6 +49,7 @@ SYSTEMS: Final = {
     system.name: system
     for system in (
         System("pgflow", "pgflow_app", ("asyncio",), busy=PGFLOW_BUSY, history="yes"),
+        System("pgflow-defaults", "pgflow_app", ("defaults",), busy=PGFLOW_BUSY, history="yes", scenarios=("drain",)),
         System("pgflow-trio", "pgflow_app", ("trio",), busy=PGFLOW_BUSY, history="yes"),
         System("floor", "pgflow_app", ("floor",), busy=PGFLOW_BUSY, history="yes", scenarios=("drain",)),
         System("pgflow-threads", "pgflow_app", ("threads",), busy=PGFLOW_BUSY, history="yes"),

@@ -178,7 +178,7 @@ def test_the_ledger_tells_jobs_that_ran_once_from_others(tmp_path: Path) -> None
     assert ledger.runs() == {1: 2, 2: 1, 0: 7}
 
 
-@pytest.mark.parametrize("name", [name for name in SYSTEMS if name not in {"pgflow-trio", "pgflow-threads"}])
+@pytest.mark.parametrize("name", [name for name in SYSTEMS if not name.startswith("pgflow-")])
 def test_a_system_drains_a_hundred_jobs_once_each(name: str, server_url: str) -> None:
     system = SYSTEMS[name]
     if reason := system.lacks():

@@ -1,4 +1,4 @@
-"""pgflow: `python -m bench.peers.adapters.pgflow_app asyncio|trio|threads|floor`."""
+"""pgflow: `python -m bench.peers.adapters.pgflow_app asyncio|defaults|trio|threads|floor`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
-from bench.peers.adapters.child import URL, main, noter
+from bench.peers.adapters.child import URL, main, noter, tuned
 from pgflow import App
 from pgflow.bench import floor
 from pgflow.bench.tasks import QUEUE
@@ -24,7 +24,7 @@ BATCH: Final = int(os.environ.get("BENCH_BATCH", "10000"))
 
 
 class PgflowApp:
-    """As in production: every built-in plugin on, every setting at its default."""
+    """As in production: every built-in plugin on, and every setting but the batch at its default."""
 
     def __init__(self, app: App, task: Any) -> None:
         self.app = app
@@ -83,14 +83,15 @@ class Floor(PgflowApp):
     def _drain(self, jobs: int) -> None:
         note = noter()
         note(0)
-        floor.drain(self.app.pool, jobs)
+        floor.drain(self.app.pool, jobs, self.app.settings.dequeue_batch_size)
         for number in range(1, jobs):
             note(number)
 
 
 def adapted(how: str) -> PgflowApp:
     """Declare the no-op, as a coroutine or as a plain function, which pgflow runs in threads."""
-    app = App("bench", database_url=URL, migrate_on_startup=False, embedded=False)
+    best = {} if how == "defaults" else tuned(dequeue_batch_size=1_536)
+    app = App("bench", database_url=URL, migrate_on_startup=False, embedded=False, **best)
     note = noter() if "BENCH_LEDGER" in os.environ else print
 
     async def nothing(n: int) -> None:

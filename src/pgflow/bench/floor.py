@@ -26,8 +26,8 @@ AHEAD_BATCHES: Final = 4
 LEASE_SECONDS: Final = 600.0
 
 
-def drain(pool: Pool, jobs: int) -> None:
-    """Claim and acknowledge `jobs` jobs; they have to be there."""
+def drain(pool: Pool, jobs: int, batch: int = BATCH) -> None:
+    """Claim `jobs` jobs, a batch at a time, and acknowledge them; they have to be there."""
     batches: queue.Queue[list[Claimed]] = queue.Queue(AHEAD_BATCHES)
     errors: list[Exception] = []
 
@@ -35,9 +35,9 @@ def drain(pool: Pool, jobs: int) -> None:
         left = jobs
         try:
             while left > 0:
-                batch = _claim(pool, min(BATCH, left))
-                left -= len(batch)
-                batches.put(batch)
+                claimed = _claim(pool, min(batch, left))
+                left -= len(claimed)
+                batches.put(claimed)
         except Exception as error:  # noqa: BLE001 - raised in the thread that waits for the jobs
             errors.append(error)
             batches.put([])
@@ -46,7 +46,7 @@ def drain(pool: Pool, jobs: int) -> None:
     thread.start()
     left = jobs
     while left > 0:
-        taken = _gathered(batches)
+        taken = _gathered(batches, batch)
         if errors:
             raise errors[0]
         _finish(pool, taken)
@@ -70,9 +70,9 @@ def _claim(pool: Pool, most: int) -> list[Claimed]:
     return claimed
 
 
-def _gathered(batches: queue.Queue[list[Claimed]]) -> list[Claimed]:
+def _gathered(batches: queue.Queue[list[Claimed]], batch: int) -> list[Claimed]:
     taken = list(batches.get())
-    while len(taken) + BATCH <= FLUSH_MOST:
+    while len(taken) + batch <= FLUSH_MOST:
         try:
             taken += batches.get_nowait()
         except queue.Empty:
