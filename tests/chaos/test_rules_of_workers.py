@@ -42,17 +42,17 @@ async def test_a_claim_whose_answer_is_lost_is_taken_up_and_nothing_is_called_lo
         await anyio.sleep(0)
 
     jobs = await quick.aenqueue_many([((), {})] * 5)
-    run = app.db.run
+    arun = app.db.arun
     lost: list[str] = []
 
-    def lose_one(statement: Any) -> Any:
-        answer = run(statement)
+    async def lose_one(statement: Any) -> Any:
+        answer = await arun(statement)
         if statement.query is sql.CLAIM and answer.jobs and not lost:
             lost.extend(job.job_id for job in answer.jobs)
             raise DatabaseUnavailableError("the line broke behind the commit", in_doubt=True)
         return answer
 
-    monkeypatch.setattr(app.db, "run", lose_one)
+    monkeypatch.setattr(app.db, "arun", lose_one)
     await work(app)
     assert sorted(lost) == sorted(job.id for job in jobs)
     assert db.execute("select distinct outcome::text, attempt from pgflow.attempts").fetchall() == [("succeeded", 1)]

@@ -264,14 +264,14 @@ async def test_a_burst_goes_on_when_a_look_at_what_is_left_fails(
 ) -> None:
     app = make_app()
     failures = [DatabaseUnavailableError("cut"), DatabaseUnavailableError("cut again")]
-    plain = app.db.run
+    plain = app.db.arun
 
-    def run(statement: Any) -> Any:
+    async def arun(statement: Any) -> Any:
         if statement.query is sql.LEFT and failures:
             raise failures.pop()
-        return plain(statement)
+        return await plain(statement)
 
-    monkeypatch.setattr(app.db, "run", run)
+    monkeypatch.setattr(app.db, "arun", arun)
     with anyio.fail_after(20):
         await app.worker(burst=True).run()
     assert failures == []

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import anyio
 from psycopg.waiting import Ready, Wait
 
+from pgflow.store.sending import begin
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
 
@@ -33,7 +35,7 @@ async def send_driven(conn: Wire, query: Query, params: Any) -> Rows:
 
 
 async def _rows(conn: Wire, query: Query, params: Any) -> Rows:
-    cursor, asking = conn.begin(query.text, params, prepare=query.prepares, binary=query.binary)
+    cursor, asking = begin(conn, query, params)
     await _driven(conn, asking)
     return cursor.fetchall() if cursor.description else []
 

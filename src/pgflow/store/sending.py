@@ -12,7 +12,7 @@ from pgflow.store import points
 from pgflow.store.statement import NO_SETTINGS, Query, Statement, nothing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Generator, Iterator, Mapping
 
     import psycopg
 
@@ -88,6 +88,11 @@ def send_held(conn: Wire, query: Query, params: Any) -> Rows:
     conn.holds = query.settings
     rows = cursor.fetchall() if cursor.description else []
     return rows if rows or not query.looks_twice else _rows(conn, query, params, query.prepares)
+
+
+def begin(conn: Wire, query: Query, params: Any) -> tuple[psycopg.Cursor[Any], Generator[Any, Any, None]]:
+    """Begin a query by itself: the generator sends it and reads its answer, which the cursor has then."""
+    return conn.begun(lambda: conn.execute(query.text, params, prepare=query.prepares, binary=query.binary))
 
 
 def let_go(conn: Wire) -> None:

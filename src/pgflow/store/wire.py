@@ -15,7 +15,7 @@ from pgflow.store.sending import send
 from pgflow.store.statement import NO_SETTINGS, load
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Callable, Generator, Mapping
 
 T = TypeVar("T")
 
@@ -55,16 +55,13 @@ class Wire(psycopg.Connection[tuple[Any, ...]]):
     def __del__(self, *_: object) -> None:
         """End with the program, or with the pool, unwarned."""
 
-    def begin(
-        self, text: str, params: Any, *, prepare: bool, binary: bool
-    ) -> tuple[psycopg.Cursor[tuple[Any, ...]], Generator[Any, Any, None]]:
-        """Begin a statement; the generator sends it and reads its answer, and says for what it has to wait."""
+    def begun(self, ask: Callable[[], T]) -> tuple[T, Generator[Any, Any, None]]:
+        """Call what would wait here; gives its answer at once, and the generator that says for what it has to wait."""
         self._begins = True
         try:
-            cursor = self.execute(text, params, prepare=prepare, binary=binary)
+            return ask(), self._begun
         finally:
             self._begins = False
-        return cursor, self._begun
 
     def wait(self, gen: Generator[Any, Any, T], *args: Any, **options: Any) -> T:
         """Wait as psycopg does, but not for ever."""
