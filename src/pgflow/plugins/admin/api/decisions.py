@@ -1,4 +1,4 @@
-"""GET /ingest/decisions and /policy/decisions: what guardrails refused, and what policies put off."""
+"""GET /decisions, /ingest/decisions and /policy/decisions: what guardrails refused, and what policies put off."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
     from pgflow.admin import Call
 
-SUMMARIES: Final = {"ingest": "List what guardrails refused", "policy": "List what policies put off"}
+SUMMARIES: Final = {
+    None: "List what guardrails refused and policies put off",
+    "ingest": "List what guardrails refused",
+    "policy": "List what policies put off",
+}
 
 
 class DecisionsQuery(Given):
@@ -47,13 +51,14 @@ class DecisionItem:
     last_at: datetime | None
 
 
-def decisions_of(kind: str) -> Callable[[Call], Listed[DecisionItem]]:
-    """Make the answer that lists decisions of a kind."""
+def decisions_of(kind: str | None) -> Callable[[Call], Listed[DecisionItem]]:
+    """Make the answer that lists decisions of a kind, or of both."""
+    sealed_as = kind or "decisions"
 
     def answer(call: Call) -> Listed[DecisionItem]:
         asked: DecisionsQuery = call.query
         filters = asked.model_dump(include={"queue", "reason_code"})
-        before = opened(call, kind, filters)
+        before = opened(call, sealed_as, filters)
         found = call.app.reads.run(
             look.decisions(
                 kind=kind, queue=asked.queue, reason_code=asked.reason_code, before=before, limit=asked.limit + 1
@@ -61,7 +66,7 @@ def decisions_of(kind: str) -> Callable[[Call], Listed[DecisionItem]]:
         )
         page = found[: asked.limit]
         place = page[-1].id if len(found) > len(page) else None
-        return Listed([_item(row) for row in page], sealed(call, kind, filters, place))
+        return Listed([_item(row) for row in page], sealed(call, sealed_as, filters, place))
 
     return answer
 
@@ -85,7 +90,8 @@ def _item(row: DecisionRow) -> DecisionItem:
 
 ENDPOINTS = tuple(
     Endpoint(
-        method="GET", path=f"/{kind}/decisions", name=f"{kind}_decisions", summary=f"{summary}, newest first",
+        method="GET", path=f"/{kind}/decisions" if kind else "/decisions",
+        name=f"{kind}_decisions" if kind else "list_decisions", summary=f"{summary}, newest first",
         scope="read", answer=decisions_of(kind), query=DecisionsQuery, response=Listed[DecisionItem],
         errors=(400, 422), tag="decisions",
     )

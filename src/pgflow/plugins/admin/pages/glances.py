@@ -38,6 +38,25 @@ class Trouble:
     deaths: list[int] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class QueueLine:
+    """A queue, with its last minute where metrics tells of it."""
+
+    row: Any
+    minute: Any
+
+
+def queue_lines(desk: Desk) -> list[QueueLine]:
+    """List queues as GET /queues does, each with its last minute."""
+    minutes = _minutes(desk)
+    return [QueueLine(row, minutes.get(row.name)) for row in desk.ask("list_queues").items]
+
+
+def minute_of(desk: Desk, queue: str) -> Any:
+    """Give a queue's last minute; None where nothing tells of it."""
+    return _minutes(desk).get(queue)
+
+
 def counts(app: Any, seconds: float | None = None) -> dict[str, int]:
     """Count what is queued, scheduled, retrying, running and dead; as it was so many seconds ago at the most."""
     return COUNTS.of(app, seconds)
@@ -71,6 +90,11 @@ def troubles(groups: Iterable[Any], retrying: Iterable[Any], most: int) -> list[
         last = max(jobs, key=_since)
         found.append(Trouble(task, code, last.error_message, len(jobs), _since(last), last.id, True))
     return sorted(found, key=lambda one: one.last_at, reverse=True)[:most]
+
+
+def _minutes(desk: Desk) -> dict[str, Any]:
+    told = desk.ask_if_there("metrics")
+    return {} if told is None else {one.queue: one for one in told.items}
 
 
 def _since(job: Any) -> datetime:
