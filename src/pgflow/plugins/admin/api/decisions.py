@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic import Field
 
@@ -33,6 +33,12 @@ class DecisionsQuery(Given):
     cursor: CursorText | None = Field(None, description="next_cursor of the page before, with the same filters")
 
 
+class AllDecisionsQuery(DecisionsQuery):
+    """Parameters of the list of both kinds."""
+
+    kind: Literal["ingest", "policy"] | None = Field(None, description="only refused enqueues, or only jobs put off")
+
+
 @dataclass(frozen=True, slots=True)
 class DecisionItem:
     """A decision. `count` says how often it was made in a short time, `last_at` when last."""
@@ -57,11 +63,12 @@ def decisions_of(kind: str | None) -> Callable[[Call], Listed[DecisionItem]]:
 
     def answer(call: Call) -> Listed[DecisionItem]:
         asked: DecisionsQuery = call.query
-        filters = asked.model_dump(include={"queue", "reason_code"})
+        filters = asked.model_dump(exclude={"limit", "cursor"})
         before = opened(call, sealed_as, filters)
         found = call.app.reads.run(
             look.decisions(
-                kind=kind, queue=asked.queue, reason_code=asked.reason_code, before=before, limit=asked.limit + 1
+                kind=kind or filters.get("kind"), queue=asked.queue, reason_code=asked.reason_code, before=before,
+                limit=asked.limit + 1,
             )
         )
         page = found[: asked.limit]
@@ -92,7 +99,7 @@ ENDPOINTS = tuple(
     Endpoint(
         method="GET", path=f"/{kind}/decisions" if kind else "/decisions",
         name=f"{kind}_decisions" if kind else "list_decisions", summary=f"{summary}, newest first",
-        scope="read", answer=decisions_of(kind), query=DecisionsQuery, response=Listed[DecisionItem],
+        scope="read", answer=decisions_of(kind), query=DecisionsQuery if kind else AllDecisionsQuery, response=Listed[DecisionItem],
         errors=(400, 422), tag="decisions",
     )
     for kind, summary in SUMMARIES.items()

@@ -46,6 +46,35 @@ class QueueLine:
     minute: Any
 
 
+@dataclass(frozen=True, slots=True)
+class LongJob:
+    """A job that a worker has been running for longer than a heartbeat, as its heartbeat said."""
+
+    job_id: str
+    task: str | None
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLine:
+    """A worker, and what it has been running for long, the longest first."""
+
+    row: Any
+    long: list[LongJob]
+
+    @property
+    def is_lost(self) -> bool:
+        """True where it fell silent without a word of stopping."""
+        return not (self.row.alive or self.row.stopping)
+
+
+def worker_lines(desk: Desk, queue: str | None = None) -> list[WorkerLine]:
+    """List workers as GET /workers does, or those that take a queue: the silent first, then those that live."""
+    rows = [row for row in desk.ask("list_workers").items if queue is None or queue in row.queues]
+    lines = [WorkerLine(row, _long_jobs(row.long_running)) for row in rows]
+    return sorted(lines, key=lambda line: (not line.is_lost, not line.row.alive, line.row.started_at, line.row.id))
+
+
 def queue_lines(desk: Desk) -> list[QueueLine]:
     """List queues as GET /queues does, each with its last minute."""
     minutes = _minutes(desk)
@@ -95,6 +124,17 @@ def troubles(groups: Iterable[Any], retrying: Iterable[Any], most: int) -> list[
 def _minutes(desk: Desk) -> dict[str, Any]:
     told = desk.ask_if_there("metrics")
     return {} if told is None else {one.queue: one for one in told.items}
+
+
+def _long_jobs(said: Any) -> list[LongJob]:
+    # a worker of another version may say it otherwise
+    jobs = [one for one in said if isinstance(one, dict) and one.get("job_id")] if isinstance(said, list) else []
+    found = [LongJob(str(one["job_id"]), one.get("task"), _number(one.get("seconds"))) for one in jobs]
+    return sorted(found, key=lambda job: -(job.seconds or 0.0))
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
 
 
 def _since(job: Any) -> datetime:

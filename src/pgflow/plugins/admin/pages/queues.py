@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pgflow.admin import Problem
 from pgflow.plugins.admin.api.fields import INT32_MAX
-from pgflow.plugins.admin.pages.glances import minute_of, queue_lines
+from pgflow.plugins.admin.pages.glances import minute_of, queue_lines, worker_lines
 from pgflow.plugins.admin.pages.page import Elsewhere, Page, Shown
 from pgflow.plugins.admin.pages.series import DEFAULT, WINDOWS, charts, error_rate
 
@@ -95,7 +95,7 @@ def _shown(desk: Desk, written: Mapping[str, str] | None = None, problem: Proble
         "error_rate": error_rate(series["total"]) if series else None,
         "charts": charts(series, queue=name) if series else [],
         "step": series and series["step_seconds"],
-        "workers": [one for one in desk.ask("list_workers").items if name in one.queues],
+        "workers": worker_lines(desk, name),
         "decisions": desk.ask("list_decisions", {"queue": name, "limit": DECISIONS}).items,
         "limits": LIMITS,
         "written": written or stands,

@@ -145,7 +145,7 @@
       const more = find("[data-fresh]");
       if (more && fresh) {
         more.hidden = false;
-        find("a", more).textContent = fresh === rows().length ? "Show newer jobs" : `Show ${fresh} newer`;
+        find("a", more).textContent = fresh === rows().length ? "Show newer" : `Show ${fresh} newer`;
       }
     } finally { refreshing = false; refreshed = Date.now(); }
   };
