@@ -67,7 +67,10 @@ def decisions_of(kind: str | None) -> Callable[[Call], Listed[DecisionItem]]:
         before = opened(call, sealed_as, filters)
         found = call.app.reads.run(
             look.decisions(
-                kind=kind or filters.get("kind"), queue=asked.queue, reason_code=asked.reason_code, before=before,
+                kind=kind or filters.get("kind"),
+                queue=asked.queue,
+                reason_code=asked.reason_code,
+                before=before,
                 limit=asked.limit + 1,
             )
         )
