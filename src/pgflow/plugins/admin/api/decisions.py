@@ -102,8 +102,8 @@ ENDPOINTS = tuple(
     Endpoint(
         method="GET", path=f"/{kind}/decisions" if kind else "/decisions",
         name=f"{kind}_decisions" if kind else "list_decisions", summary=f"{summary}, newest first",
-        scope="read", answer=decisions_of(kind), query=DecisionsQuery if kind else AllDecisionsQuery, response=Listed[DecisionItem],
-        errors=(400, 422), tag="decisions",
+        scope="read", answer=decisions_of(kind), query=DecisionsQuery if kind else AllDecisionsQuery,
+        response=Listed[DecisionItem], errors=(400, 422), tag="decisions",
     )
     for kind, summary in SUMMARIES.items()
 )  # fmt: skip

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 LIMIT: Final = 50
 REFUSED: Final = 400
-ON: Final = re.compile(r"/(jobs|queues|schedules)/([A-Za-z0-9_.:-]{1,128})(/[a-z]+)?", re.ASCII)
+ON: Final = re.compile(r"/(jobs|queues|schedules)/(?!\.\.?(?:/|$))([A-Za-z0-9_.:-]{1,128})(/[a-z]+)?", re.ASCII)
 NO_JOB: Final = ("bulk",)
 
 
