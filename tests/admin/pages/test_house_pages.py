@@ -99,6 +99,22 @@ def test_what_a_queue_cannot_do_and_a_queue_that_is_none(filled: Scenery, pages:
         assert pages.post(f"/ui/queues/{name}", {"action": "pause"}).status_code == 404
 
 
+def test_a_queue_of_which_only_ended_jobs_are_left_has_its_page(shop: App, pages: Pages) -> None:
+    from pgflow.model import OutcomeKind
+
+    moves.put(shop.pool, 1, queue="legacy")
+    moves.finish(
+        shop.pool, [moves.ended(job, OutcomeKind.SUCCEEDED) for job in moves.claim(shop.pool, 1, queue="legacy")]
+    )
+    assert "No worker takes it" in Seen(pages.get("/ui/queues/legacy").text).words
+
+
+def test_who_may_not_set_limits_sees_them(make_app: Callable[..., App], pages_of: Callable[..., Pages]) -> None:
+    app = make_app(admin={"read_only": True})
+    app.pool.run(act.set_limits("mail", max_in_flight=7))
+    assert "Jobs in flight 7 Attempts a minute no limit" in Seen(pages_of(app).get("/ui/queues/mail").text).words
+
+
 # workers
 
 
@@ -128,7 +144,7 @@ def test_a_worker_shows_what_it_runs_for_long_and_leads_to_its_jobs(filled: Scen
     assert f"../jobs?worker={scenery.WORKER}" in seen.links
     assert "../queues/mail" in seen.links
     silent = Seen(pages.get(f"/ui/workers/{scenery.LOST_WORKER}").text).words
-    assert "Silent since" in silent
+    assert "Silent: its last beat was" in silent
     gone = pages.get("/ui/workers/web-9")
     assert gone.status_code == 200
     assert "Nothing is known of this worker any more" in gone.text

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 DECIDED: Final = load("decided", package=__package__)
 WINDOWS: Final[dict[str, tuple[int, int]]] = {
-    "15m": (900, 10), "1h": (3_600, 60), "6h": (21_600, 300), "24h": (86_400, 1_200), "7d": (604_800, 7_200),
+    "15m": (900, 10), "1h": (3_600, 60), "6h": (21_600, 300), "24h": (86_400, 600), "7d": (604_800, 3_600),
 }  # fmt: skip
 """The windows that can be asked for: how long each is and its steps are, seconds."""
 

@@ -86,8 +86,13 @@ def one(call: Call) -> QueueItem:
     if found is not None:
         return _item(found)
     if name in call.app.queues:
-        return QueueItem(name, 0, False, 0, 0, None, 0, False, None, None, None, None, None)
+        return bare(name)
     raise _no_queue(name)
+
+
+def bare(name: str) -> QueueItem:
+    """Give a queue of which nothing is known now."""
+    return QueueItem(name, 0, False, 0, 0, None, 0, False, None, None, None, None, None)
 
 
 def limit(call: Call) -> QueueLimits:

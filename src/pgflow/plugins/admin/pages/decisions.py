@@ -64,8 +64,8 @@ def _chart(told: Decided, desk: Desk) -> Chart:
         Wanted("policy", "put off", "good", "decisions", also | {"kind": "policy"}),
     ]
     title = f"Decisions in each {span(told.step_seconds)}"
-    # the last one is under way
-    return chart("decided", title, "", told.items[:-1], told.total, wanted)
+    # they are counts: the step under way tells of what is being decided now
+    return chart("decided", title, "", told.items, told.total, wanted)
 
 
 PAGES = (Page(path="decisions", name="decisions", show=show, title="Decisions", icon="decisions", key="c"),)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from pgflow.admin import Problem
 from pgflow.plugins.admin.api.fields import INT32_MAX
+from pgflow.plugins.admin.api.queues import bare
 from pgflow.plugins.admin.pages.glances import minute_of, queue_lines, worker_lines
 from pgflow.plugins.admin.pages.page import Elsewhere, Page, Shown
 from pgflow.plugins.admin.pages.series import DEFAULT, WINDOWS, charts, error_rate
@@ -14,11 +16,13 @@ from pgflow.plugins.admin.pages.series import DEFAULT, WINDOWS, charts, error_ra
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pgflow.plugins.admin.api.queues import QueueItem
     from pgflow.plugins.admin.pages.desk import Desk
     from pgflow.plugins.admin.pages.forms import Form
     from pgflow.plugins.admin.pages.page import Answered
 
 DECISIONS: Final = 5
+NAME: Final = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +43,8 @@ LIMITS: Final = (
 
 
 def show_all(desk: Desk) -> Shown:
-    """Show all of them: those in trouble first, then those with the longest wait."""
-    lines = sorted(queue_lines(desk), key=lambda line: (not _in_trouble(line.row), -_wait(line.row), line.row.name))
+    """Show all of them: those in trouble first, and else by name, so that rows stay where they are."""
+    lines = sorted(queue_lines(desk), key=lambda line: (not _in_trouble(line.row), line.row.name))
     return Shown("queues.html", {"queues": lines})
 
 
@@ -83,7 +87,7 @@ def limit_of(field: LimitField, text: str) -> int | None:
 
 def _shown(desk: Desk, written: Mapping[str, str] | None = None, problem: Problem | None = None) -> Shown:
     name, window = desk.path["queue"], desk.param("window", DEFAULT)
-    row = desk.ask("get_queue", queue=name)
+    row = _row(desk, name)
     series = desk.ask_if_there("stats", {"window": window, "queue": name})
     stands = {field.name: "" if (value := getattr(row, field.name)) is None else str(value) for field in LIMITS}
     given = {
@@ -108,12 +112,21 @@ def _shown(desk: Desk, written: Mapping[str, str] | None = None, problem: Proble
     return Shown("queue.html", given, problem.status if problem else 200)
 
 
+def _row(desk: Desk, name: str) -> QueueItem:
+    try:
+        row: QueueItem = desk.ask("get_queue", queue=name)
+    except Problem as problem:
+        # jobs that ended long ago lead to queues of which nothing else is left
+        if problem.code != "QUEUE_NOT_FOUND" or not NAME.fullmatch(name):
+            raise
+        if not desk.ask("list_jobs", {"queue": name, "limit": 1}).items:
+            raise
+        return bare(name)
+    return row
+
+
 def _in_trouble(row: Any) -> bool:
     return bool(row.paused or (row.depth and not row.workers))
-
-
-def _wait(row: Any) -> float:
-    return row.oldest_wait_seconds or 0.0
 
 
 PAGES = (

@@ -222,7 +222,7 @@
     const answer = await fetch(figures[0].dataset.url, { headers: { accept: "application/json" } });
     if (!answer.ok) return;
     const { items } = await answer.json();
-    if (items.length > 1) items.pop(); // it is under way
+    if (items.length > 1 && figures[0].dataset.unit) items.pop(); // a rate of what is under way says little
     figures.forEach((figure) => draw(figure, items));
   };
 
