@@ -256,6 +256,9 @@ def test_decisions_go_on_page_by_page(shop: App, pages: Pages, monkeypatch: pyte
 
 def test_what_was_changed_is_in_the_audit_and_leads_to_it(filled: Scenery, pages: Pages) -> None:
     pages.post("/ui/queues/mail", {"action": "pause", "reason": "smtp is down"})
+    pages.post("/ui/schedules/nightly", {"action": "pause", "reason": "password=hunter2"})
+    for path in ("audit", "schedules", "schedules/nightly"):
+        assert "hunter2" not in pages.get(f"/ui/{path}").text
     pages.post(f"/ui/jobs/{filled.queued[0]}", {"action": "cancel"})
     pages.post(f"/ui/jobs/{filled.succeeded[0]}", {"action": "cancel"})
     seen = Seen(pages.get("/ui/audit").text)
