@@ -323,3 +323,30 @@ def test_every_link_of_a_page_leads_to_a_page_that_is_there(filled: Scenery, pag
     for link in links:
         if "/ui/" in link:
             assert (link, pages.get(link).status_code) == (link, 200)
+
+
+# rights
+
+
+def test_forms_are_offered_to_those_who_may_and_refused_to_others(
+    make_app: Callable[..., App], pages_of: Callable[..., Pages], db: Any
+) -> None:
+    tokens = {name: {"token": f"{name}-token", "scopes": scopes} for name, scopes in (
+        ("reader", ["read"]), ("operator", ["read", "operate"]),
+    )}  # fmt: skip
+    app = make_app(auth={"tokens": tokens})
+    scenery.declare(app)
+    scenery.build(app, db)
+    forms = (
+        ("queues/mail", "pause"), ("queues/billing", "resume"), ("queues/mail", "limits"),
+        ("schedules/nightly", "pause"), ("schedules/warm-up", "resume"), ("schedules/nightly", "run"),
+    )  # fmt: skip
+    for name, may in (("reader", False), ("operator", True)):
+        pages = pages_of(app)
+        pages.post("/ui/sign-in", {"token": f"{name}-token", "next": ""})
+        for path, action in forms:
+            buttons = [button for form in Seen(pages.get(f"/ui/{path}").text).forms for button in form.buttons]
+            assert (path, ("action", action) in buttons) == (path, may)
+        for path, action in forms:
+            answer = pages.post(f"/ui/{path}", {"action": action, "max_in_flight": "5"})
+            assert (path, action, answer.status_code) == (path, action, 303 if may else 403)
