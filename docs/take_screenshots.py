@@ -33,6 +33,13 @@ PICTURES: Final[dict[str, Callable[[scenery.Scenery], str]]] = {
     "job": lambda made: f"jobs/{made.showcase}",
     "dead-letters": lambda _: "dead",
     "replay": lambda made: f"jobs/{made.showcase}/replay",
+    "queues": lambda _: "queues",
+    "queue": lambda _: "queues/mail",
+    "workers": lambda _: "workers",
+    "worker": lambda _: f"workers/{scenery.WORKER}",
+    "schedules": lambda _: "schedules",
+    "decisions": lambda _: "decisions",
+    "audit": lambda _: "audit",
 }
 DESK: Final = {"viewport": {"width": 1320, "height": 900}}
 PHONE: Final = {

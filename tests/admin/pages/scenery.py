@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,8 @@ import moves
 from aging import age
 from pgflow import App
 from pgflow.model import OutcomeKind
+from pgflow.plugins.cron.schedules import Schedules
+from pgflow.plugins.cron.spec import Schedule
 from pgflow.store.admin import act
 
 if TYPE_CHECKING:
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
 
 WORKER = "web-1-4711-9f2c01aa"
 OTHER_WORKER = "web-2-4022-51b0ce9d"
+LOST_WORKER = "web-3-1209-77d1e0a4"
+"""One that fell silent four minutes ago."""
 
 TRACEBACK = """Traceback (most recent call last):
   File "/srv/shop/.venv/lib/python3.12/site-packages/pgflow/worker/runners.py", line 118, in _run
@@ -70,10 +75,12 @@ WORKERS = """
 insert into pgflow.workers (id, started_at, beat_at, pid, slots, running, stopping, host, version, backend, queues,
   tasks, long_running)
 values (%(one)s, now() - interval '3 h', now() + interval '1 h', 4711, 100, 6, false, 'web-1', '0.1.0', 'asyncio',
-  '{mail,media}', '{shop.send_receipt,shop.resize_picture}', '[]'),
+  '{mail,media}', '{shop.send_receipt,shop.resize_picture}', %(long)s),
   (%(two)s, now() - interval '26 h', now() + interval '1 h', 4022, 100, 0, false, 'web-2', '0.1.0', 'trio',
   '{mail,billing,media}',
-   '{shop.send_receipt,shop.charge_card,shop.resize_picture}', '[]')
+   '{shop.send_receipt,shop.charge_card,shop.resize_picture}', '[]'),
+  (%(lost)s, now() - interval '9 h', now() - interval '4 min', 1209, 100, 2, false, 'web-3', '0.1.0', 'asyncio',
+  '{media}', '{shop.resize_picture}', '[]')
 """
 
 
@@ -130,9 +137,12 @@ def build(app: App, db: Any, *, rounds: int = 1, scale: float = 1) -> Scenery:
     made = _round(app, scale)
     made.showcase = showcase
     app.pool.run(act.pause("billing", "the bank is closed until nine"))
-    app.pool.run(act.decide("ingest", "mail", "rejected", "PAYLOAD_TOO_LARGE", details={"bytes": 300_000}))
+    _decide(app, made)
+    _schedule(app)
     _spread(db)
-    db.execute(WORKERS, {"one": WORKER, "two": OTHER_WORKER})
+    running = enumerate(made.running[:3], 1)
+    long = [{"job_id": one, "task": "shop.resize_picture", "seconds": 312.5 / n} for n, one in running]
+    db.execute(WORKERS, {"one": WORKER, "two": OTHER_WORKER, "lost": LOST_WORKER, "long": json.dumps(long)})
     return made
 
 
@@ -159,6 +169,26 @@ def _round(app: App, scale: float | None) -> Scenery:
     made.queued += moves.put(pool, round(7 * scale), queue="exports", task="shop.export_orders", args='["2026-11-25"]')
     moves.put(pool, round(5 * scale), **billing)
     return made
+
+
+def _decide(app: App, made: Scenery) -> None:
+    said: list[tuple[Any, ...]] = [
+        ("ingest", "mail", "rejected", "PAYLOAD_TOO_LARGE", "shop.send_receipt", None, {"bytes": 300_000}),
+        ("policy", "billing", "held", "QUEUE_PAUSED", None, None, {"reason": "the bank is closed until nine"}),
+        ("policy", "media", "throttled", "ATTEMPT_RATE_EXCEEDED", None, None, {"limit": 60}),
+    ]  # fmt: skip
+    if made.scheduled:
+        said.append(("policy", "media", "put_off", "OFF_HOURS", "shop.resize_picture", made.scheduled[0], {"until": 9}))
+    for kind, queue, decision, reason, task, job_id, details in said:
+        app.pool.run(act.decide(kind, queue, decision, reason, task=task, job_id=job_id, details=details))
+
+
+def _schedule(app: App) -> None:
+    schedules = Schedules(app)
+    nightly = Schedule(expression="0 3 * * *", args=["2026-11-25"])
+    schedules.put("nightly", "shop.export_orders", nightly, queue="exports")
+    schedules.put("warm-up", "shop.resize_picture", Schedule(seconds=900.0, args=[81], kwargs={"width": 64}))
+    schedules.pause("warm-up", "the cache is being moved")
 
 
 def draw_stats(db: Any, *, steps: int = 8_640) -> None:

@@ -57,6 +57,19 @@ PLACES: dict[str, Callable[[scenery.Scenery], str]] = {
     "replay": lambda made: f"jobs/{made.showcase}/replay",
     "dead": lambda _: "dead",
     "letters": lambda _: "dead/list?open=true",
+    "queues": lambda _: "queues",
+    "queue": lambda _: "queues/mail",
+    "queue paused": lambda _: "queues/billing?window=5m",
+    "workers": lambda _: "workers",
+    "worker": lambda _: f"workers/{scenery.WORKER}",
+    "worker silent": lambda _: f"workers/{scenery.LOST_WORKER}",
+    "worker gone": lambda _: "workers/web-9",
+    "schedules": lambda _: "schedules",
+    "schedule": lambda _: "schedules/nightly",
+    "schedule paused": lambda _: "schedules/warm-up",
+    "decisions": lambda _: "decisions",
+    "decisions filtered": lambda _: "decisions?kind=policy&queue=media&window=7d",
+    "audit": lambda _: "audit",
     "sign-in": lambda _: "sign-in",
     "nothing": lambda _: "nowhere",
 }
@@ -168,7 +181,10 @@ def test_keys_lead_everywhere(house: House) -> None:
     with Tab(house) as tab:
         page = tab.page
         _ready(page, house.path("overview"))
-        for key, end in (("d", "/ui/dead"), ("w", "/ui/jobs"), ("o", "/ui/")):
+        for key, end in (
+            ("d", "/ui/dead"), ("j", "/ui/jobs"), ("q", "/ui/queues"), ("w", "/ui/workers"), ("s", "/ui/schedules"),
+            ("c", "/ui/decisions"), ("a", "/ui/audit"), ("o", "/ui/"),
+        ):  # fmt: skip
             page.keyboard.press("g")
             page.keyboard.press(key)
             page.wait_for_url(re.compile(f"{end}$"))

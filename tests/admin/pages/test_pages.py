@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from pgflow import App
 
 MASK = "***"
-EVERY = ["", "jobs", "dead", "dead/list", "sign-in"]
+EVERY = [
+    "", "jobs", "dead", "dead/list", "queues", "workers", "workers/web-9", "schedules", "decisions", "audit", "sign-in",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("path", EVERY)

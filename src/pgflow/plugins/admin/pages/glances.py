@@ -38,6 +38,54 @@ class Trouble:
     deaths: list[int] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class QueueLine:
+    """A queue, with its last minute where metrics tells of it."""
+
+    row: Any
+    minute: Any
+
+
+@dataclass(frozen=True, slots=True)
+class LongJob:
+    """A job that a worker has been running for longer than a heartbeat, as its heartbeat said."""
+
+    job_id: str
+    task: str | None
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLine:
+    """A worker, and what it has been running for long, the longest first."""
+
+    row: Any
+    long: list[LongJob]
+
+    @property
+    def is_lost(self) -> bool:
+        """True where it fell silent without a word of stopping."""
+        return not (self.row.alive or self.row.stopping)
+
+
+def worker_lines(desk: Desk, queue: str | None = None) -> list[WorkerLine]:
+    """List workers as GET /workers does, or those that take a queue: the silent first, then those that live."""
+    rows = [row for row in desk.ask("list_workers").items if queue is None or queue in row.queues]
+    lines = [WorkerLine(row, _long_jobs(row.long_running)) for row in rows]
+    return sorted(lines, key=lambda line: (not line.is_lost, not line.row.alive, line.row.started_at, line.row.id))
+
+
+def queue_lines(desk: Desk) -> list[QueueLine]:
+    """List queues as GET /queues does, each with its last minute."""
+    minutes = _minutes(desk)
+    return [QueueLine(row, minutes.get(row.name)) for row in desk.ask("list_queues").items]
+
+
+def minute_of(desk: Desk, queue: str) -> Any:
+    """Give a queue's last minute; None where nothing tells of it."""
+    return _minutes(desk).get(queue)
+
+
 def counts(app: Any, seconds: float | None = None) -> dict[str, int]:
     """Count what is queued, scheduled, retrying, running and dead; as it was so many seconds ago at the most."""
     return COUNTS.of(app, seconds)
@@ -71,6 +119,22 @@ def troubles(groups: Iterable[Any], retrying: Iterable[Any], most: int) -> list[
         last = max(jobs, key=_since)
         found.append(Trouble(task, code, last.error_message, len(jobs), _since(last), last.id, True))
     return sorted(found, key=lambda one: one.last_at, reverse=True)[:most]
+
+
+def _minutes(desk: Desk) -> dict[str, Any]:
+    told = desk.ask_if_there("metrics")
+    return {} if told is None else {one.queue: one for one in told.items}
+
+
+def _long_jobs(said: Any) -> list[LongJob]:
+    # a worker of another version may say it otherwise
+    jobs = [one for one in said if isinstance(one, dict) and one.get("job_id")] if isinstance(said, list) else []
+    found = [LongJob(str(one["job_id"]), one.get("task"), _number(one.get("seconds"))) for one in jobs]
+    return sorted(found, key=lambda job: -(job.seconds or 0.0))
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
 
 
 def _since(job: Any) -> datetime:
