@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from pgflow.admin import troubles
 from pgflow.plugins.admin.pages.charts import Wanted, chart
-from pgflow.plugins.admin.pages.glances import counts, groups, troubles
+from pgflow.plugins.admin.pages.glances import counts, groups
 from pgflow.plugins.admin.pages.page import Page, Shown
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def show(desk: Desk) -> Shown:
         "error_rate": _error_rate(series["total"]) if series else None,
         "charts": _charts(series["items"], series["total"]) if series else [],
         "step": series and series["step_seconds"],
-        "troubles": troubles(groups(desk, MOST_GROUPS), retrying, TROUBLES),
+        "troubles": troubles.troubles(groups(desk, MOST_GROUPS), retrying, TROUBLES),
     }
     return Shown("overview.html", given)
 

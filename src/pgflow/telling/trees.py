@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any, Final
 
-from pgflow.plugins.admin.pages.words import pretty
+from pgflow.telling.words import pretty
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
