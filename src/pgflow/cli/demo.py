@@ -60,7 +60,7 @@ def demo(
 
 
 def _tell(app: App, scene: Scene, counts: Counts, seconds: float) -> None:
-    from pgflow.cli import story
+    from pgflow.cli import sheet, story
     from pgflow.store.admin.explain import explain
 
     say(f"enqueued:  {counts.enqueued:>5}   the replays among them; {scene.rejected} more were rejected as too large")
@@ -71,7 +71,7 @@ def _tell(app: App, scene: Scene, counts: Counts, seconds: float) -> None:
     say(f"seconds:   {seconds:>5.1f}\n")
     say("A job that failed and was tried again (pgflow job ID):\n")
     retried, dead = scene.a_retried, scene.a_dead
-    say("\n".join(f"  {line}" for line in story.as_text(story.read(app, retried), traceback=False)))
+    say("\n".join(f"  {line.plain}".rstrip() for line in sheet.lines(story.read(app, retried), brief=True)))
     say("\nA job that gave up, explained (pgflow explain ID):\n")
     say(f"  {app.pool.together(lambda run: explain(run, dead)).paragraph}\n")
     say("Look around:")

@@ -55,6 +55,13 @@ def tree(value: Any, key: str | None = None, depth: int = 0) -> Node:
     return Node(key, "object" if isinstance(value, dict) else "list", "", children, left_out)
 
 
+def call(args: Any, kwargs: Any) -> Any:
+    """Put a job's arguments together: those by place, those by name, or both under these words."""
+    if args and kwargs:
+        return {"args": args, "kwargs": kwargs}
+    return args or kwargs
+
+
 def is_masked(value: Any) -> bool:
     """Say whether something in a JSON value is masked."""
     return MASK in json.dumps(value, ensure_ascii=False, default=str)

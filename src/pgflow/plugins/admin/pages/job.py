@@ -61,7 +61,6 @@ def _shown(desk: Desk, revealed: Any) -> Shown:
     family = desk.ask("job_lineage", job_id=job_id)
     stretches, runs = life.stretches(told.events), _runs(told.attempts)
     source = revealed or job
-    call = {"args": source.args, "kwargs": source.kwargs}
     given = {
         "job": job,
         "told": told,
@@ -72,7 +71,7 @@ def _shown(desk: Desk, revealed: Any) -> Shown:
         "scale": life.scaled(stretches),
         "runs": runs,
         "where": next((run.where for run in runs if run.is_open), None),
-        "arguments": trees.tree(_call(call)),
+        "arguments": trees.tree(trees.call(source.args, source.kwargs)),
         "headers": trees.tree(source.headers) if source.headers else None,
         "revealed": revealed is not None,
         "may_reveal": revealed is None
@@ -107,13 +106,6 @@ def _actions(desk: Desk, job: Any) -> list[tuple[str, str]]:
     if job.state == "dead" and desk.may("bulk_jobs"):
         found.append(("discard", "Discard"))
     return found
-
-
-def _call(call: dict[str, Any]) -> Any:
-    args, kwargs = call["args"], call["kwargs"]
-    if args and kwargs:
-        return call
-    return args or kwargs
 
 
 PAGES = (Page(path="jobs/{job_id}", name="job", show=show, act=act),)

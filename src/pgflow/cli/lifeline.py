@@ -1,0 +1,95 @@
+"""A job's life in a terminal: a bar to scale, and below it each step with its length."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pgflow.cli import ink
+from pgflow.telling.life import ENDS, WIDTH, scaled, stretches
+from pgflow.telling.words import ago, span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rich.text import Text
+
+    from pgflow.telling.life import Scale, Stretch
+    from pgflow.views import TimelineEvent
+
+WAITS: Final = "░"
+RUNS: Final = "█"
+FAILS: Final = "▓"
+GLYPHS: Final = {
+    "running": RUNS, "succeeded": RUNS, "failed": FAILS, "lost": FAILS, "dead": "✗", "cancelled": "■", "expired": "■",
+    "snoozed": "▒", "released": "▒",
+}  # fmt: skip
+MARK: Final = "✓"
+WIDEST: Final = 100
+ROOM_FOR_TICKS: Final = 56
+FIRST_STEPS: Final = 4
+LAST_STEPS: Final = 12
+
+
+def life(events: Sequence[TimelineEvent], width: int | None) -> Iterator[Text]:
+    """Give the bar and the steps; of very many steps the first and the last."""
+    told = stretches(events)
+    scale = scaled(told)
+    yield ink.heading("life", span(scale.seconds) if scale else "")
+    if scale:
+        room = min((width or WIDEST) - 2, WIDEST)
+        yield _bar(scale, room)
+        yield _ticks(scale, room)
+    rows = [_step(one, is_last=one is told[-1]) for one in told]
+    for place, row in enumerate(ink.aligned(rows, right=(2,))):
+        if FIRST_STEPS <= place < len(rows) - LAST_STEPS:
+            if place == FIRST_STEPS:
+                yield ink.line((f"    … {len(rows) - FIRST_STEPS - LAST_STEPS} more steps", ink.QUIET))
+            continue
+        yield from ink.wrapped(row, width, "  ", "    ")
+
+
+def _bar(scale: Scale, room: int) -> Text:
+    cells = [(" ", "")] * room
+    for bar in scale.bars:
+        begin = min(round(bar.x / WIDTH * room), room - 1)
+        cell = (glyph(bar.stretch), ink.style_of(_name(bar.stretch)))
+        for place in range(begin, min(begin + max(round(bar.width / WIDTH * room), 1), room)):
+            cells[place] = cell
+    return ink.line("  ", *cells)
+
+
+def _ticks(scale: Scale, room: int) -> Text:
+    if room < ROOM_FOR_TICKS:
+        last = f"+{span(scale.seconds)}"
+        return ink.line((f"  0{last:>{room - 1}}", ink.QUIET))
+    shown = [" "] * room
+    for place, seconds in enumerate(scale.ticks):
+        label = f"+{span(seconds)}" if place else "0"
+        begin = round((room - 1) * place / (len(scale.ticks) - 1))
+        begin = min(begin, room - len(label))
+        shown[begin : begin + len(label)] = label
+    return ink.line(("  " + "".join(shown), ink.QUIET))
+
+
+def _step(one: Stretch, *, is_last: bool) -> list[Text]:
+    name = _name(one)
+    if one.seconds is not None:
+        length = span(one.seconds)
+    else:
+        length = ago(one.since) if one.state in ENDS else f"for {ago(one.since).removesuffix(' ago')}"
+    who = f"run {one.attempt}" if one.attempt else ""
+    if one.who and (one.attempt or is_last):
+        who += f"{' on' if one.attempt else 'by'} {ink.safe(one.who)}"
+    glyph_there = ink.line((glyph(one), ink.style_of(name)))
+    return [glyph_there, ink.line((name, ink.style_of(name))), ink.line(length), ink.line((who, ink.QUIET))]
+
+
+def _name(one: Stretch) -> str:
+    return one.how or one.state
+
+
+def glyph(one: Stretch) -> str:
+    """Give the character that a stretch is drawn with: a run is told from a wait without colour."""
+    if one.state == "succeeded":
+        return MARK
+    return GLYPHS.get(_name(one), WAITS)
