@@ -50,12 +50,17 @@ def life(events: Sequence[TimelineEvent], width: int | None) -> Iterator[Text]:
 
 def _bar(scale: Scale, room: int) -> Text:
     cells = [(" ", "")] * room
-    for bar in scale.bars:
-        begin = min(round(bar.x / WIDTH * room), room - 1)
+    # runs are drawn over waits and the end over both: a wait of an hour hides no run of a second
+    for bar in sorted(scale.bars, key=lambda bar: (_rank(bar.stretch), -bar.width)):
+        begin = min(int(bar.x / WIDTH * room), room - 1)
+        beyond = max(round((bar.x + bar.width) / WIDTH * room), begin + 1)
         cell = (glyph(bar.stretch), ink.style_of(_name(bar.stretch)))
-        for place in range(begin, min(begin + max(round(bar.width / WIDTH * room), 1), room)):
-            cells[place] = cell
+        cells[begin:beyond] = [cell] * (min(beyond, room) - begin)
     return ink.line("  ", *cells)
+
+
+def _rank(one: Stretch) -> int:
+    return 2 if one.state in ENDS else int(one.state == "running")
 
 
 def _ticks(scale: Scale, room: int) -> Text:
