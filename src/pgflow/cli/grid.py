@@ -1,0 +1,99 @@
+"""Columns that leave when there is no room for them, and sections that share the height of a terminal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from rich.text import Text
+
+from pgflow.cli import ink
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LEAST_NAME: Final = 12
+SPARKS: Final = "▁▂▃▄▅▆▇█"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column. The first of a grid stays and gives way; of the others those with the highest `rank` leave first."""
+
+    title: str
+    rank: int = 0
+    right: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Some lines under a head; a block's lines stand together, and what has no room is counted."""
+
+    head: list[Text]
+    blocks: list[list[Text]] = field(default_factory=list)
+
+    @property
+    def height(self) -> int:
+        """How many lines it has."""
+        return len(self.head) + sum(map(len, self.blocks))
+
+    def lines(self, most: int) -> list[Text]:
+        """Give what fits into so many lines."""
+        if self.height <= most:
+            return [*self.head, *(one for block in self.blocks for one in block)]
+        made = self.head[:most]
+        shown = 0
+        for block in self.blocks:
+            if len(made) + len(block) > most - 1:
+                break
+            made += block
+            shown += 1
+        if len(made) < most:
+            made.append(ink.line((f"  … {len(self.blocks) - shown} more", ink.QUIET)))
+        return made
+
+
+def grid(columns: Sequence[Column], rows: Sequence[Sequence[Text]], width: int | None) -> list[Text]:
+    """Lay rows out under the columns that fit; the first line is their titles."""
+    cells = [[ink.line((column.title, ink.QUIET)) for column in columns], *rows]
+    widths = [max(cell.cell_len for cell in column) for column in zip(*cells, strict=True)]
+    shown = list(range(len(columns)))
+    if width is not None:
+        for place in sorted(range(1, len(columns)), key=lambda place: -columns[place].rank):
+            if min(widths[0], LEAST_NAME) + sum(widths[n] + 2 for n in shown[1:]) <= width:
+                break
+            shown.remove(place)
+        room = max(width - sum(widths[n] + 2 for n in shown[1:]), 1)
+        cells = [[ink.cut(row[0], room), *row[1:]] for row in cells]
+    right = [place for place, n in enumerate(shown) if columns[n].right and place]
+    return [ink.cut(one, width) for one in ink.aligned([[row[n] for n in shown] for row in cells], right)]
+
+
+def stacked(sections: Sequence[Section], height: int | None) -> list[Text]:
+    """Put sections below each other; where they are too high, the long ones give way to the short ones."""
+    if height is None:
+        return [one for section in sections for one in [*section.lines(section.height), Text()]][:-1]
+    needs = [section.height for section in sections]
+    spare = height - sum(needs)
+    if spare >= len(sections) - 1:
+        return stacked(sections, None)
+    most = next((most for most in range(height, 1, -1) if sum(min(need, most) for need in needs) <= height), 2)
+    allowed = [min(need, most) for need in needs]
+    left = height - sum(allowed)
+    for place, need in enumerate(needs):
+        more = max(min(need - allowed[place], left), 0)
+        allowed[place] += more
+        left -= more
+    return [one for section, lines in zip(sections, allowed, strict=True) for one in section.lines(lines)][:height]
+
+
+def sparks(values: Sequence[float | None], width: int) -> str:
+    """Draw the last numbers as bars of eight heights; what is not known is a gap."""
+    last = values[-width:] if width > 0 else []
+    top = max((value for value in last if value is not None), default=0.0)
+    return "".join(" " if value is None else SPARKS[_height(value, top)] for value in last)
+
+
+def _height(value: float, top: float) -> int:
+    # what is little is not nothing
+    return 0 if value <= 0 or top <= 0 else max(1, round(value / top * (len(SPARKS) - 1)))
