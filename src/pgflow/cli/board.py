@@ -35,12 +35,14 @@ BESIDE_SPARK: Final = 34
 """The columns that a rate's name and numbers take."""
 SPARK_IN_PIPE: Final = 60
 TO: Final = "→ "
+MOST: Final = 2
+"""The lines that one thing said may take where the terminal is narrow."""
 
 
 def board(seen: Seen, width: int | None = None, height: int | None = None) -> list[Text]:
     """Draw it to fit; without a height all of it, without a width lines as long as they are."""
     sections = [_alarms(seen, width), _queues(seen, width), _rates(seen, width), _workers(seen, width)]
-    return stacked([Section([_title(seen, width)]), *sections, _errors(seen, width)], height)
+    return stacked([Section(_title(seen, width)), *sections, _errors(seen, width)], height)
 
 
 def outage(why: str, since: float, width: int | None) -> list[Text]:
@@ -49,26 +51,27 @@ def outage(why: str, since: float, width: int | None) -> list[Text]:
     return [ink.cut(said, width), *ink.wrapped(ink.line((ink.safe(why), ink.QUIET)), width, "  ")[:3]]
 
 
-def _title(seen: Seen, width: int | None) -> Text:
+def _title(seen: Seen, width: int | None) -> list[Text]:
     waiting, running, dead = (number(seen.counts[state]) for state in ("queued", "running", "dead"))
     later = number(seen.counts["scheduled"] + seen.counts["retrying"])
     counted = f"{waiting} queued, {running} running, {later} later, {dead} dead"
-    return ink.cut(ink.line(("pgflow", ink.HEADING), f"  {seen.at:%H:%M:%S} UTC  {counted}"), width)
+    return ink.wrapped(ink.line(("pgflow", ink.HEADING), f"  {seen.at:%H:%M:%S} UTC  {counted}"), width)[:MOST]
 
 
 def _alarms(seen: Seen, width: int | None) -> Section:
     if not seen.alarms:
         alive = plural(sum(one.alive for one in seen.workers), "live worker")
         return Section([ink.cut(ink.line(("no alarms", "green"), f", {alive}"), width)])
-    return Section([ink.heading(f"alarms ({len(seen.alarms)})")], [_alarm(one, width) for one in seen.alarms])
+    title = ink.heading(f"alarms ({len(seen.alarms)})")
+    return Section([title], [_alarm(one, width) for one in seen.alarms])
 
 
 def _alarm(one: Alarm, width: int | None) -> list[Text]:
     mark, style = ("!!" if one.severity == "critical" else "! "), ink.style_of(one.severity)
     said = ink.line((f"{mark} {ink.safe(one.title)}", style), f"  {ink.safe(one.detail)}")
     act = command(one)
-    remedy = ink.line("   ", TO, (act, ink.COMMAND)) if act else ink.line(f"   {ink.safe(one.remedy)}")
-    return [ink.cut(said, width), ink.cut(remedy, width)]
+    remedy = _to(act, width, "   ") if act else ink.wrapped(ink.line(ink.safe(one.remedy)), width, "   ")[:MOST]
+    return [*ink.wrapped(said, width, "", "   ")[:MOST], *remedy]
 
 
 def _queues(seen: Seen, width: int | None) -> Section:
@@ -81,7 +84,7 @@ def _queues(seen: Seen, width: int | None) -> Section:
         [row, *_notes(seen.queues.get(one.queue), seen.held.get(one.queue), width)]
         for one, row in zip(shown, rows, strict=True)
     ]
-    return Section([head], blocks)
+    return Section([head], blocks, rank=1)
 
 
 def _depth(one: QueueMinute) -> int:
@@ -102,14 +105,17 @@ def _notes(row: QueueRow | None, held: DecisionRow | None, width: int | None) ->
     said = []
     if row is not None and row.paused:
         why = f": {row.paused_reason}" if row.paused_reason else ", no reason given"
-        said.append(f"paused {ago(row.paused_at)}{why}  {TO}pgflow queues resume {row.name}")
+        # where jobs wait there is an alarm, and the command stands there
+        act = "" if row.depth else f"  {TO}pgflow queues resume {row.name}"
+        said.append(f"paused {ago(row.paused_at)}{why}{act}")
     limits = [text for text in (_in_flight(row), _a_minute(row)) if text]
     if held is not None and not (row and row.paused):
         times = f" {held.count} times" if held.count > 1 else ""
         limits.append(f"held back{times} in the last minute, {held.reason_code}")
     if limits:
         said.append(f"limited: {'; '.join(limits)}")
-    return [ink.cut(ink.line((f"  {ink.safe(one)}", ink.style_of("paused"))), width) for one in said]
+    told = [ink.line((ink.safe(one), ink.style_of("paused"))) for one in said]
+    return [line for one in told for line in ink.wrapped(one, width, "  ", "    ")[:MOST]]
 
 
 def _in_flight(row: QueueRow | None) -> str:
@@ -136,7 +142,10 @@ def _rates(seen: Seen, width: int | None) -> Section:
         _rate("run p95", [one.run_p95_ms for one in points], room, "cyan", _time),
     ]
     return Section(
-        [ink.heading("rates", f"over {minutes}: now, and at most")], [[ink.cut(one, width)] for one in lines]
+        [ink.heading("rates", f"over {minutes}: now, and at most")],
+        [[ink.cut(one, width)] for one in lines],
+        rank=4,
+        whole=True,
     )
 
 
@@ -157,7 +166,7 @@ def _workers(seen: Seen, width: int | None) -> Section:
     shown = sorted(seen.workers, key=lambda one: (not one.alive, one.id))
     head, *rows = grid(WORKERS, [_worker(one, seen) for one in shown], width)
     return Section(
-        [head], [[row, *_longest(one, width)] for one, row in zip(shown, rows, strict=True)]
+        [head], [[row, *_longest(one, width)] for one, row in zip(shown, rows, strict=True)], rank=3
     )  # fmt: skip
 
 
@@ -182,13 +191,13 @@ def _longest(one: WorkerRow, width: int | None) -> list[Text]:
     first = running[0]
     more = f", and {len(running) - 1} more" if len(running) > 1 else ""
     said = f"  long: {first['task']} for {span(first['seconds'])}{more}  {TO}pgflow job {first['job_id']}"
-    return [ink.cut(ink.line((ink.safe(said), "yellow")), width)]
+    return ink.wrapped(ink.line((ink.safe(said), "yellow")), width, "", "    ")[:MOST]
 
 
 def _errors(seen: Seen, width: int | None) -> Section:
     if not seen.troubles:
         return Section([ink.line(("no errors", "green"), ": nothing is being retried, and no dead letter is open")])
-    return Section([ink.heading("last errors")], [_error(one, width) for one in seen.troubles])
+    return Section([ink.heading("last errors")], [_error(one, width) for one in seen.troubles], rank=2)
 
 
 def _error(one: Trouble, width: int | None) -> list[Text]:
@@ -200,9 +209,13 @@ def _error(one: Trouble, width: int | None) -> list[Text]:
         (f"  {ago(one.last_at)}{trend}", ink.QUIET),
     )  # fmt: skip
     message = ink.line(f"    {ink.safe(first_line(one.message))}")
-    look = ink.line("    ", TO, (f"pgflow job {one.job_id}", ink.COMMAND))
-    shown = [first, message, look] if one.message else [first, look]
-    return [ink.cut(text, width) for text in shown]
+    shown = [first, message] if one.message else [first]
+    return [*(ink.cut(text, width) for text in shown), *_to(f"pgflow job {one.job_id}", width, "    ")]
+
+
+def _to(act: str, width: int | None, before: str) -> list[Text]:
+    # it is to be copied, and never cut
+    return ink.wrapped(ink.line(TO, (act, ink.COMMAND)), width, before)
 
 
 def _percent(share: float | None) -> str:

@@ -27,15 +27,27 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Some lines under a head; a block's lines stand together, and what has no room is counted."""
+    """Some lines under a head; a block's lines stand together, and what has no room is counted.
+
+    Of several that have no room together, the one with the highest `rank` leaves first. One that is `whole` is shown
+    so or not at all.
+    """
 
     head: list[Text]
     blocks: list[list[Text]] = field(default_factory=list)
+    rank: int = 0
+    whole: bool = False
 
     @property
     def height(self) -> int:
         """How many lines it has."""
         return len(self.head) + sum(map(len, self.blocks))
+
+    @property
+    def least(self) -> int:
+        """How many lines it takes to say something."""
+        some = len(self.head) + max(map(len, self.blocks), default=0) + 1
+        return self.height if self.whole else min(some, self.height)
 
     def lines(self, most: int) -> list[Text]:
         """Give what fits into so many lines."""
@@ -73,18 +85,17 @@ def stacked(sections: Sequence[Section], height: int | None) -> list[Text]:
     """Put sections below each other; where they are too high, the long ones give way to the short ones."""
     if height is None:
         return [one for section in sections for one in [*section.lines(section.height), Text()]][:-1]
-    needs = [section.height for section in sections]
-    spare = height - sum(needs)
-    if spare >= len(sections) - 1:
+    if height - sum(section.height for section in sections) >= len(sections) - 1:
         return stacked(sections, None)
-    most = next((most for most in range(height, 1, -1) if sum(min(need, most) for need in needs) <= height), 2)
-    allowed = [min(need, most) for need in needs]
-    left = height - sum(allowed)
-    for place, need in enumerate(needs):
-        more = max(min(need - allowed[place], left), 0)
-        allowed[place] += more
-        left -= more
-    return [one for section, lines in zip(sections, allowed, strict=True) for one in section.lines(lines)][:height]
+    kept = list(sections)
+    while len(kept) > 1 and sum(section.least for section in kept) > height:
+        kept.remove(max(kept, key=lambda section: section.rank))
+    allowed = [section.least for section in kept]
+    for _ in range(height - sum(allowed)):
+        short = [place for place, section in enumerate(kept) if allowed[place] < section.height]
+        if short:
+            allowed[min(short, key=allowed.__getitem__)] += 1
+    return [one for section, lines in zip(kept, allowed, strict=True) for one in section.lines(lines)][:height]
 
 
 def sparks(values: Sequence[float | None], width: int) -> str:
