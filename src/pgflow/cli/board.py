@@ -42,7 +42,8 @@ MOST: Final = 2
 def board(seen: Seen, width: int | None = None, height: int | None = None) -> list[Text]:
     """Draw it to fit; without a height all of it, without a width lines as long as they are."""
     sections = [_alarms(seen, width), _queues(seen, width), _rates(seen, width), _workers(seen, width)]
-    return stacked([Section(_title(seen, width)), *sections, _errors(seen, width)], height)
+    lines = stacked([Section(_title(seen, width)), *sections, _errors(seen, width)], height)
+    return [ink.cut(one, width) for one in lines]
 
 
 def outage(why: str, since: float, width: int | None) -> list[Text]:

@@ -52,10 +52,10 @@ class Story:
 def lines(story: Story, width: int | None = None, *, brief: bool = False) -> Iterator[Text]:
     """Give a job's lines for a terminal of a width, or for a pipe; `brief` is without traceback, arguments, family."""
     row = story.told.job
-    yield ink.line(
+    yield from ink.wrapped(ink.line(
         (ink.safe(row.task), "bold"), "  ", (str(row.state), ink.style_of(row.state)),
         (f"  {row.reason_code}" if row.reason_code else "", ink.QUIET),
-    )  # fmt: skip
+    ), width)  # fmt: skip
     yield ink.line(("job ", ink.QUIET), row.id)
     if not brief:
         yield from _between(_why(story, width))

@@ -60,8 +60,8 @@ def _branch(node: Node, depth: int, width: int | None) -> Iterator[Text]:
     before = "  " * depth
     name = f"{ink.safe(node.key)}: "
     if node.kind in ("object", "list"):
-        bare = "" if node.children else "{}" if node.kind == "object" else "[]"
-        yield from ink.wrapped(ink.line((name, ink.QUIET), bare), width, before)
+        bare = "" if node.children else " {}" if node.kind == "object" else " []"
+        yield from ink.wrapped(ink.line((name.rstrip(), ink.QUIET), bare), width, before)
         for child in node.children:
             yield from _branch(child, depth + 1, width)
         yield from _left_out(node, depth + 1)
