@@ -45,7 +45,7 @@ def database(migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def looker(migrated_url: str) -> Iterator[Looker]:
     """One who looks at the test's database."""
     app = App("looked-at", database_url=migrated_url)
-    yield Looker(app)
+    yield Looker(lambda: app.reads)
     app.close()
 
 
@@ -192,7 +192,7 @@ def test_an_outage_is_shown_above_what_was_seen_last_and_ends_by_itself(looker: 
     assert "hunter2" not in lines[1]
     assert any("no queues yet" in line for line in lines)
     watch._look()
-    assert watch.trouble is None
+    assert watch.outage is None
     assert not any("cannot be reached" in line for line in plain(drawn(watch, 1.0, 80, 24)))
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rich.text import Text
 
-    from pgflow.cli.seeing import Seen
+    from pgflow.cli.seeing import Outage, Seen
     from pgflow.store.admin.figures import Point, QueueMinute
     from pgflow.telling.alarms import Alarm
     from pgflow.telling.troubles import Trouble
@@ -46,10 +46,11 @@ def board(seen: Seen, width: int | None = None, height: int | None = None) -> li
     return [ink.cut(one, width) for one in lines]
 
 
-def outage(why: str, since: float, width: int | None) -> list[Text]:
+def outage(found: Outage, now: float, width: int | None) -> list[Text]:
     """Say that the database does not answer; it is tried again without anybody's doing."""
-    said = ink.line(("! the database cannot be reached", ink.BAD), f" for {span(since)}; trying again")
-    return [ink.cut(said, width), *ink.wrapped(ink.line((ink.safe(why), ink.QUIET)), width, "  ")[:3]]
+    what = "the database cannot be reached" if found.away else "the database refuses to answer"
+    said = ink.line((f"! {what}", ink.BAD), f" for {span(now - found.since)}; trying again")
+    return [ink.cut(said, width), *ink.wrapped(ink.line((ink.safe(found.why), ink.QUIET)), width, "  ")[:3]]
 
 
 def _title(seen: Seen, width: int | None) -> list[Text]:

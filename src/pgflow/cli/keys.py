@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import sys
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -41,5 +42,5 @@ def _key(place: int, seconds: float) -> str:
 
 
 def _no_key(seconds: float) -> str:
-    select.select([], [], [], seconds)
+    time.sleep(seconds)
     return ""

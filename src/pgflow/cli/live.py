@@ -47,9 +47,8 @@ def drawn(watch: Watch, interval: float, width: int, height: int) -> list[Text]:
     """Draw what stands, an outage above what was seen last."""
     room = height - 1
     top: list[Text] = []
-    if watch.trouble is not None:
-        since, why = watch.trouble
-        top = outage(why, time.monotonic() - since, width)
+    if watch.outage is not None:
+        top = outage(watch.outage, time.monotonic(), width)
     if watch.seen is None:
         rest = [] if top else [ink.line(("looking …", ink.QUIET))]
     else:
@@ -67,7 +66,7 @@ def _follow(watch: Watch, interval: float) -> None:
         before: Any = None
         while not watch.over:
             # an outage's length grows by the second
-            now = console.size, int(time.monotonic()) if watch.trouble else 0
+            now = console.size, int(time.monotonic()) if watch.outage else 0
             if watch.changed.is_set() or now != before:
                 watch.changed.clear()
                 before = now

@@ -18,10 +18,12 @@ from pgflow.telling.troubles import troubles
 from pgflow.views import JobFilter
 
 if TYPE_CHECKING:
-    from pgflow.app import App
+    from collections.abc import Callable
+
     from pgflow.model import JobRow
     from pgflow.store.admin import Run
     from pgflow.store.admin.figures import QueueMinute, Series
+    from pgflow.store.pool import Pool
     from pgflow.telling.alarms import Alarm
     from pgflow.telling.troubles import Trouble
     from pgflow.views import DeadGroup, DecisionRow, QueueRow, WorkerRow
@@ -64,17 +66,20 @@ class Seen:
 
 
 class Looker:
-    """Looks at a database, at one queue of it or at all; remembers what alarms and errors need."""
+    """Looks at a database, at one queue of it or at all; remembers what alarms and errors need.
 
-    def __init__(self, app: App, queue: str | None = None) -> None:
-        self._app = app
+    `opened` gives the connections at each look, and raises where there are none to be had.
+    """
+
+    def __init__(self, opened: Callable[[], Pool], queue: str | None = None) -> None:
+        self._opened = opened
         self._queue = queue
         self._growth = Growth()
         self._grouped: tuple[float, list[DeadGroup]] | None = None
 
     def look(self) -> Seen:
         """Look once. Raises `DatabaseUnavailableError` where the database cannot be reached."""
-        return self._app.reads.together(self._read)
+        return self._opened().together(self._read)
 
     def _read(self, run: Run) -> Seen:
         queues = [row for row in run(look.queues()) if self._queue in (None, row.name)]
@@ -117,11 +122,20 @@ class Looker:
         return look.listing(run, JobFilter(state=State.RETRYING, queue=self._queue, limit=RETRYING)).items
 
 
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """Since when nothing is to be seen, in this process' seconds, and why; `away` where no answer comes at all."""
+
+    since: float
+    why: str
+    away: bool
+
+
 class Watch(threading.Thread):
     """Looks in a thread of its own, so that keys and sizes are heeded while the database does not answer.
 
-    A database that cannot be reached is looked for again; `trouble` says since when, and why. Any other error ends
-    it, and is in `error`.
+    A database that cannot be reached is looked for again, and `outage` tells of it. Any other error ends it, and is
+    in `error`.
     """
 
     def __init__(self, looker: Looker, interval: float, count: int | None) -> None:
@@ -132,7 +146,7 @@ class Watch(threading.Thread):
         self._over = threading.Event()
         self.changed = threading.Event()
         self.seen: Seen | None = None
-        self.trouble: tuple[float, str] | None = None
+        self.outage: Outage | None = None
         self.error: Exception | None = None
 
     def run(self) -> None:
@@ -164,11 +178,12 @@ class Watch(threading.Thread):
         try:
             seen = self._looker.look()
         except FAULTS as error:
-            if self.seen is None and not isinstance(error, DatabaseUnavailableError):
+            away = isinstance(error, DatabaseUnavailableError)
+            if self.seen is None and not away:
                 raise  # a refusal that was there from the beginning is no outage
-            since = self.trouble[0] if self.trouble else time.monotonic()
-            self.trouble = since, redacted_text(" ".join(str(error).split()))
+            since = self.outage.since if self.outage else time.monotonic()
+            self.outage = Outage(since, redacted_text(" ".join(str(error).split())), away)
             return
-        self.seen, self.trouble = seen, None
+        self.seen, self.outage = seen, None
         if self._left is not None:
             self._left -= 1

@@ -40,14 +40,14 @@ def top(
         raise UsageError(msg)
     is_live = sys.stdout.isatty()
     most = 1 if once or (count is None and not is_live) else count
-    with load.opened(app, dsn, **PATIENCE) as house:
-        looker = Looker(house, queue)
-        if is_live and not as_json and most != 1:
-            from pgflow.cli.live import show
+    if is_live and not as_json and most != 1:
+        from pgflow.cli.live import show
 
-            show(looker, interval, most)
-        else:
-            _print(looker, interval, most, as_json=as_json)
+        with load.opened(app, dsn, **PATIENCE) as house:
+            show(Looker(lambda: house.reads, queue), interval, most)
+    else:
+        with load.opened(app, dsn) as house:
+            _print(Looker(lambda: house.pool, queue), interval, most, as_json=as_json)
 
 
 def _print(looker: Looker, interval: float, most: int | None, *, as_json: bool) -> None:
