@@ -150,3 +150,9 @@ def test_colour_is_for_terminals_that_want_it(app: App, dead: str, monkeypatch: 
     monkeypatch.setenv("NO_COLOR", "1")
     assert ";31m" not in printed(force_terminal=True, color_system="standard")
     assert "[31m" not in printed(force_terminal=True, color_system="standard")
+
+
+def test_in_brief_it_is_the_life_and_the_attempts(app: App, dead: str) -> None:
+    said = [line.plain for line in lines(read(app, dead), brief=True)]
+    assert "attempts (1)" in said
+    assert not any(line.startswith(("last traceback", "arguments", "next")) for line in said)
