@@ -36,7 +36,7 @@ def life(events: Sequence[TimelineEvent], width: int | None) -> Iterator[Text]:
     scale = scaled(told)
     yield ink.heading("life", span(scale.seconds) if scale else "")
     if scale:
-        room = min((width or WIDEST) - 2, WIDEST)
+        room = max(min((width or WIDEST) - 2, WIDEST), 2)
         yield _bar(scale, room)
         yield _ticks(scale, room)
     rows = [_step(one, is_last=one is told[-1]) for one in told]
@@ -50,12 +50,15 @@ def life(events: Sequence[TimelineEvent], width: int | None) -> Iterator[Text]:
 
 def _bar(scale: Scale, room: int) -> Text:
     cells = [(" ", "")] * room
-    # runs are drawn over waits and the end over both: a wait of an hour hides no run of a second
+    has_end = any(bar.stretch.state in ENDS for bar in scale.bars)
+    # runs are drawn over waits: a wait of an hour hides no run of a second
     for bar in sorted(scale.bars, key=lambda bar: (_rank(bar.stretch), -bar.width)):
-        begin = min(int(bar.x / WIDTH * room), room - 1)
-        beyond = max(round((bar.x + bar.width) / WIDTH * room), begin + 1)
+        # the last cell is the end's, where there is one
+        room_here = room - (has_end and bar.stretch.state not in ENDS)
+        begin = min(int(bar.x / WIDTH * room), room_here - 1)
+        beyond = min(max(round((bar.x + bar.width) / WIDTH * room), begin + 1), room_here)
         cell = (glyph(bar.stretch), ink.style_of(_name(bar.stretch)))
-        cells[begin:beyond] = [cell] * (min(beyond, room) - begin)
+        cells[begin:beyond] = [cell] * (beyond - begin)
     return ink.line("  ", *cells)
 
 
