@@ -98,7 +98,7 @@ def _serve(app: App, backend: shared.Backend, *, quiet: bool) -> None:
     if app.settings.admin_addr is None:
         app.configure(admin_addr=ADMIN_ADDRESS)
     if not quiet:
-        say("\nA worker runs, and a job comes each second, until Ctrl-C. In another terminal: pgflow watch")
+        say("\nA worker runs, and a job comes each second, until Ctrl-C. In another terminal: pgflow top")
         say(f"admin:     http://{app.settings.admin_addr}/")
     sys.stdout.flush()
     running.run_async(running.work, app.worker(queues=[QUEUE]), guard, scene.trickle, backend=backend)
