@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 LEAST_NAME: Final = 12
+ROOMY_NAME: Final = 24
+DISPENSABLE: Final = 5
+"""From this rank on, a column leaves rather than that a name is cut to fewer than `ROOMY_NAME`."""
 SPARKS: Final = "▁▂▃▄▅▆▇█"
 
 
@@ -72,7 +75,8 @@ def grid(columns: Sequence[Column], rows: Sequence[Sequence[Text]], width: int |
     shown = list(range(len(columns)))
     if width is not None:
         for place in sorted(range(1, len(columns)), key=lambda place: -columns[place].rank):
-            if min(widths[0], LEAST_NAME) + sum(widths[n] + 2 for n in shown[1:]) <= width:
+            name = ROOMY_NAME if columns[place].rank >= DISPENSABLE else LEAST_NAME
+            if min(widths[0], name) + sum(widths[n] + 2 for n in shown[1:]) <= width:
                 break
             shown.remove(place)
         room = max(width - sum(widths[n] + 2 for n in shown[1:]), 1)
