@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from pgflow.admin import Problem
+from pgflow.admin import Problem, words
 from pgflow.plugins.admin.api.decided import WINDOWS, Decided
 from pgflow.plugins.admin.pages import filters
 from pgflow.plugins.admin.pages.charts import Chart, Wanted, chart
 from pgflow.plugins.admin.pages.glances import queue_names
 from pgflow.plugins.admin.pages.page import Page, Shown
-from pgflow.plugins.admin.pages.words import span
 
 if TYPE_CHECKING:
     from pgflow.plugins.admin.pages.desk import Desk
@@ -63,7 +62,7 @@ def _chart(told: Decided, desk: Desk) -> Chart:
         Wanted("ingest", "refused", "bad", "decisions", also | {"kind": "ingest"}),
         Wanted("policy", "put off", "good", "decisions", also | {"kind": "policy"}),
     ]
-    title = f"Decisions in each {span(told.step_seconds)}"
+    title = f"Decisions in each {words.span(told.step_seconds)}"
     # they are counts: the step under way tells of what is being decided now
     return chart("decided", title, "", told.items, told.total, wanted)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,31 +9,10 @@ from pgflow.plugins.admin.api.dead import group_item
 from pgflow.plugins.admin.api.shared import COUNTS, GROUPS, QUEUES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from datetime import datetime
-
     from pgflow.plugins.admin.api.dead import GroupItem
     from pgflow.plugins.admin.pages.desk import Desk
 
-ALIKE: Final = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8,}|[0-9]+")
-ALIKE_CHARACTERS: Final = 200
 GROUPED_SECONDS: Final = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """An error that several jobs share just now, numbers and ids in its text made alike."""
-
-    task: str
-    error_code: str | None
-    message: str | None
-    count: int
-    last_at: datetime
-    job_id: str
-    retrying: bool
-    fingerprint: str | None = None
-    reason_code: str | None = None
-    deaths: list[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,25 +79,6 @@ def queue_names(app: Any) -> list[str]:
     return sorted({*app.queues, *(row.name for row in QUEUES.last(app) or ())})
 
 
-def troubles(groups: Iterable[Any], retrying: Iterable[Any], most: int) -> list[Trouble]:
-    """Put together what jobs died of and what they are being retried for, the latest first."""
-    found = [
-        Trouble(
-            one.task, one.error_code, one.error_message, one.count, one.last_at, one.newest_job_id, False,
-            one.fingerprint, one.reason_code, one.deaths,
-        )
-        for one in groups
-    ]  # fmt: skip
-    alike: dict[tuple[str, str | None, str], list[Any]] = defaultdict(list)
-    for job in retrying:
-        if job.finished_at or job.error_code:
-            alike[job.task, job.error_code, _alike(job.error_message)].append(job)
-    for (task, code, _), jobs in alike.items():
-        last = max(jobs, key=_since)
-        found.append(Trouble(task, code, last.error_message, len(jobs), _since(last), last.id, True))
-    return sorted(found, key=lambda one: one.last_at, reverse=True)[:most]
-
-
 def _minutes(desk: Desk) -> dict[str, Any]:
     told = desk.ask_if_there("metrics")
     return {} if told is None else {one.queue: one for one in told.items}
@@ -135,12 +93,3 @@ def _long_jobs(said: Any) -> list[LongJob]:
 
 def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) else None
-
-
-def _since(job: Any) -> datetime:
-    since: datetime = job.finished_at or job.created_at
-    return since
-
-
-def _alike(message: str | None) -> str:
-    return ALIKE.sub("#", (message or "")[:ALIKE_CHARACTERS].lower())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pgflow.plugins.admin.pages.glances import counts, groups, queue_lines, troubles
+from pgflow.admin import troubles
+from pgflow.plugins.admin.pages.glances import counts, groups, queue_lines
 from pgflow.plugins.admin.pages.page import Page, Shown
 from pgflow.plugins.admin.pages.series import DEFAULT, WINDOWS, charts, error_rate
 
@@ -36,7 +37,7 @@ def show(desk: Desk) -> Shown:
         "error_rate": error_rate(series["total"]) if series else None,
         "charts": charts(series) if series else [],
         "step": series and series["step_seconds"],
-        "troubles": troubles(groups(desk, MOST_GROUPS), retrying, TROUBLES),
+        "troubles": troubles.troubles(groups(desk, MOST_GROUPS), retrying, TROUBLES),
     }
     return Shown("overview.html", given)
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from pgflow.admin import words
 from pgflow.plugins.admin.pages.files import address
-from pgflow.plugins.admin.pages.words import FILTERS
 from pgflow.plugins.admin.replies import Reply
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.filters.update(FILTERS)
+    made.filters.update(words.FILTERS)
     # filters that would let a text through unescaped
     del made.filters["safe"], made.filters["xmlattr"]
     return made

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pgflow.admin import Problem
+from pgflow.admin import Problem, trees
 from pgflow.plugins.admin.pages.page import Elsewhere, Page, Shown
-from pgflow.plugins.admin.pages.trees import tree
 
 if TYPE_CHECKING:
     from pgflow.plugins.admin.pages.desk import Desk
@@ -37,7 +36,7 @@ def show(desk: Desk) -> Shown:
     call = {"args": row.args, "kwargs": row.kwargs} if row.args and row.kwargs else row.args or row.kwargs
     given = {
         "row": row,
-        "arguments": tree(call),
+        "arguments": trees.tree(call),
         "may_pause": desk.may("pause_schedule"),
         "may_run": desk.may("run_schedule"),
     }
