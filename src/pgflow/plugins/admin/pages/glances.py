@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from pgflow.admin import Problem
 from pgflow.plugins.admin.api.dead import group_item
-from pgflow.plugins.admin.api.shared import COUNTS, GROUPS, QUEUES
+from pgflow.plugins.admin.api.shared import COUNTS, GROUPS, MINUTES, QUEUES
 
 if TYPE_CHECKING:
     from pgflow.plugins.admin.api.dead import GroupItem
@@ -80,8 +81,13 @@ def queue_names(app: Any) -> list[str]:
 
 
 def _minutes(desk: Desk) -> dict[str, Any]:
-    told = desk.ask_if_there("metrics")
-    return {} if told is None else {one.queue: one for one in told.items}
+    if not desk.may("metrics"):
+        return {}
+    try:
+        desk.permit("metrics")
+    except Problem:
+        return {}
+    return {one.queue: one for one in MINUTES.of(desk.app)}
 
 
 def _long_jobs(said: Any) -> list[LongJob]:
