@@ -68,6 +68,7 @@ def shop(server: str) -> Iterator[tuple[str, scenery.Scenery]]:
         db = stack.enter_context(psycopg.connect(address, autocommit=True))
         made = scenery.build(app, db, rounds=ROUNDS, scale=0.3)
         scenery.draw_stats(db)
+        scenery.look_back(app, db)
         plugin: Any = app.hooks.plugins.named("admin")
         at = Address("127.0.0.1", 0)
         served = Server(build(app, plugin.settings, address=at), at)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import moves
 from aging import age
-from pgflow import App
+from pgflow import Actor, App
 from pgflow.model import OutcomeKind
+from pgflow.plugins.audit import entries
 from pgflow.plugins.cron.schedules import Schedules
 from pgflow.plugins.cron.spec import Schedule
 from pgflow.store.admin import act
@@ -69,6 +70,23 @@ select pgflow_step, queue, task, %(worker)s, outcome, jobs, jobs * wait, jobs * 
   pgflow.histogram((select array_agg(run * (0.2 + 2.2 * (k / jobs::float) ^ 3)) from generate_series(0, jobs - 1) as k))
 from ends where jobs > 0
 on conflict do nothing
+"""
+
+DECIDED = """
+insert into pgflow.decisions (kind, queue, decision, reason_code, task, details, count, created_at, last_at)
+select d.kind, d.queue, d.decision, d.reason, d.task, d.details::json,
+  greatest(1, (d.many * (1 + sin(n / d.wave)))::int), now() - n * interval '10 min', now() - n * interval '10 min'
+from generate_series(1, 140) as n cross join (values
+  ('policy', 'media', 'throttled', 'ATTEMPT_RATE_EXCEEDED', null, '{"limit": 60}', 6, 7.0),
+  ('policy', 'media', 'put_off', 'OFF_HOURS', 'shop.resize_picture', '{"until": 9}', 3, 11.0),
+  ('ingest', 'mail', 'rejected', 'PAYLOAD_TOO_LARGE', 'shop.send_receipt', '{"bytes": 300000}', 2, 5.0)
+) as d (kind, queue, decision, reason, task, details, many, wave)
+where n % 3 = 0 and d.many * (1 + sin(n / d.wave)) > 1
+"""
+
+FIRED = """
+update pgflow.schedules set fired = case name when 'nightly' then 41 else 3172 end, missed = 2,
+  last_at = case name when 'nightly' then date_trunc('day', now()) + interval '3 h' else now() - interval '2 h' end
 """
 
 WORKERS = """
@@ -189,6 +207,24 @@ def _schedule(app: App) -> None:
     schedules.put("nightly", "shop.export_orders", nightly, queue="exports")
     schedules.put("warm-up", "shop.resize_picture", Schedule(seconds=900.0, args=[81], kwargs={"width": 64}))
     schedules.pause("warm-up", "the cache is being moved")
+
+
+def look_back(app: App, db: Any) -> None:
+    """Give decisions, schedules and the audit a past to show."""
+    db.execute(DECIDED)
+    db.execute(FIRED)
+    for who, action, resource, details in (
+        ("ada", "reveal_job", "/jobs/01a217fa-f760-7346-87bf-0a580d4bf707/reveal", {"status": 200}),
+        ("ada", "replay_dead", "/dlq/replay", {"status": 200, "replayed": 10, "rate": 5}),
+        ("deploy", "set_limits", "/queues/media", {"status": 200, "max_in_flight": 40}),
+        ("reader", "cancel_job", "/jobs/01a217fa-f760-7346-87bf-0a580d4bf707/cancel", {"status": 403}),
+        ("ada", "pause_queue", "/queues/billing/pause", {"status": 200, "reason": "the bank is closed until nine"}),
+    ):
+        app.pool.run(entries.keep(Actor(who, frozenset()), action, resource, details))
+    db.execute(
+        "update pgflow.audit as a set at = now() - make_interval(mins => 4) * (n * n)"
+        " from (select id, row_number() over (order by id desc) as n from pgflow.audit) as o where o.id = a.id"
+    )
 
 
 def draw_stats(db: Any, *, steps: int = 8_640) -> None:

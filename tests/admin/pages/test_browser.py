@@ -42,6 +42,7 @@ BEYOND = """
   .filter((one) => !one.closest('pre, .scroll, .tabs, svg, .sr, caption, thead'))
   .map((one) => one.outerHTML.slice(0, 120)).slice(0, 3)
 """
+HALVES = 2
 CONTRAST = {"runOnly": ["color-contrast"]}
 TOKEN = "a-token-of-the-browser"  # noqa: S105 - it opens nothing else
 WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 360, "height": 740}
@@ -158,23 +159,35 @@ def _ready(page: Any, address: str) -> None:
     page.goto(address, wait_until="load")
 
 
+def _faults(tab: Tab, address: str) -> dict[str, Any]:
+    page = tab.page
+    page.set_viewport_size(WIDE)
+    page.emulate_media(color_scheme="light")
+    _ready(page, address)
+    page.evaluate(AXE)
+    found = {"light": page.evaluate(FAULTS, {})}
+    page.emulate_media(color_scheme="dark")
+    found["dark"] = page.evaluate(FAULTS, CONTRAST)
+    page.set_viewport_size(PHONE)
+    found["phone"] = page.evaluate(BEYOND)
+    found["sideways"] = page.evaluate("document.documentElement.scrollWidth") > PHONE["width"]
+    return found
+
+
 def _is_expected(text: str) -> bool:
     return "404 (Not Found)" in text
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_each_page_is_sound_in_light_and_dark_and_on_a_phone(house: House, place: str) -> None:
+@pytest.mark.parametrize("nth", range(HALVES))
+def test_each_page_is_sound_in_light_and_dark_and_on_a_phone(house: House, nth: int) -> None:
+    found = {}
     with Tab(house) as tab:
-        _ready(tab.page, house.path(place))
-        tab.page.evaluate(AXE)
-        assert tab.page.evaluate(FAULTS, {}) == []
-        tab.page.emulate_media(color_scheme="dark")
-        assert tab.page.evaluate(FAULTS, CONTRAST) == []
-        tab.page.set_viewport_size(PHONE)
-        beyond = tab.page.evaluate(BEYOND)
-        assert tab.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
-        assert beyond == []
-        assert [one for one in tab.wrong if not (place == "nothing" and _is_expected(one))] == []
+        for place in [*PLACES][nth::HALVES]:
+            faults = _faults(tab, house.path(place))
+            faults["wrong"] = [one for one in tab.wrong if not (place == "nothing" and _is_expected(one))]
+            tab.wrong.clear()
+            found[place] = {name: fault for name, fault in faults.items() if fault}
+    assert {place: faults for place, faults in found.items() if faults} == {}
 
 
 def test_keys_lead_everywhere(house: House) -> None:
@@ -314,6 +327,54 @@ def test_a_job_is_cancelled_and_what_is_masked_is_shown(busy: House) -> None:
         assert tab.wrong == []
 
 
+def test_queues_schedules_and_workers_are_looked_at_and_acted_on(busy: House) -> None:
+    """From an alarm to the queue, its pause, its limits; a schedule by hand; and all of it in the audit."""
+    with Tab(busy) as tab:
+        page = tab.page
+        _ready(page, busy.path("overview"))
+        page.get_by_role("link", name="Queue billing is paused").click()
+        page.get_by_role("button", name="Resume").click()
+        assert "Resumed" in page.locator(".note").inner_text()
+        page.fill("#reason", "the bank is closed")
+        page.get_by_role("button", name="Pause the queue").click()
+        assert "the bank is closed" in page.locator("#stands").inner_text()
+        page.fill("#limit-max_in_flight", "many")
+        page.get_by_role("button", name="Set the limits").click()
+        assert page.get_attribute("#limit-max_in_flight", "aria-invalid") == "true"
+        page.fill("#limit-max_in_flight", "7")
+        page.get_by_role("button", name="Set the limits").click()
+        page.wait_for_url(re.compile("did="))
+        assert page.input_value("#limit-max_in_flight") == "7"
+        _ready(page, busy.path("schedules"))
+        page.get_by_role("button", name="Run now: nightly").click()
+        assert "Made now: this is the new job." in page.locator(".note").inner_text()
+        _ready(page, busy.path("workers"))
+        page.keyboard.press("j")
+        page.keyboard.press("Enter")
+        page.wait_for_url(re.compile(f"/workers/{scenery.LOST_WORKER}$"))
+        _ready(page, busy.path("decisions"))
+        page.wait_for_selector(".chart canvas")
+        page.get_by_role("link", name="Jobs put off").click()
+        page.locator(".reasons a", has_text="OFF_HOURS").click()
+        page.wait_for_url(re.compile("reason_code=OFF_HOURS"))
+        assert page.locator("tr[id^=decision-]").count() == 1
+        _ready(page, busy.path("audit"))
+        said = page.locator("table.audit").inner_text()
+        assert all(words in said for words in ("pause queue", "the bank is closed", "resume queue", "run schedule"))
+        page.locator("table.audit a", has_text="pause queue").first.click()
+        page.wait_for_url(re.compile("/queues/billing$"))
+        assert [one for one in tab.wrong if "422 (Unprocessable" not in one] == []
+
+
+def test_on_a_phone_the_navigation_shows_where_one_is(house: House) -> None:
+    with Tab(house, viewport=PHONE) as tab:
+        _ready(tab.page, house.path("audit"))
+        box = tab.page.locator(".nav [aria-current]").bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= PHONE["width"]
+        assert tab.page.evaluate("window.scrollY") == 0
+
+
 def test_the_overview_is_live_and_nothing_jumps(busy: House) -> None:
     with Tab(busy) as tab:
         page = tab.page
@@ -361,6 +422,14 @@ def test_without_scripts_all_of_it_works(busy: House) -> None:
         page.get_by_role("button", name="Cancel…").click()
         page.get_by_role("button", name="Cancel 1 job").click()
         assert "1 of 1 job" in page.locator("h1").inner_text()
+        _ready(page, busy.path("queue"))
+        page.fill("#reason", "no scripts here")
+        page.get_by_role("button", name="Pause the queue").click()
+        assert "no scripts here" in page.locator("#stands").inner_text()
+        page.get_by_role("button", name="Resume").click()
+        page.goto(busy.path("schedule"))
+        page.get_by_role("button", name="Pause the schedule").click()
+        page.get_by_role("button", name="Resume").click()
         _ready(page, busy.path("overview"))
         assert page.locator(".chart svg").count() == 3
         page.locator(".numbers summary").first.click()
@@ -392,6 +461,14 @@ def test_under_a_prefix_every_link_and_form_stays_below_it(busy: House) -> None:
         page.get_by_role("button", name="Replay").click()
         page.wait_for_url(re.compile("/deep/down/ui/jobs/[0-9a-f-]{36}"))
         assert f"{url}deep/down/jobs" in page.locator("#curl").inner_text()
+        page.locator(".nav a", has_text="Queues").click()
+        page.locator("#queue-mail [data-open]").click()
+        page.get_by_role("button", name="Pause the queue").click()
+        page.get_by_role("button", name="Resume").click()
+        page.wait_for_url(re.compile("/deep/down/ui/queues/mail"))
+        for name in ("Workers", "Schedules", "Decisions", "Audit"):
+            page.locator(".nav a", has_text=name).click()
+            assert page.locator("h1").inner_text() == name
         assert [one for one in tab.asked if not one.startswith(f"{url}deep/down")] == []
         assert tab.wrong == []
 
@@ -433,6 +510,8 @@ def test_what_others_wrote_runs_nowhere(make_house: Callable[..., House]) -> Non
             "dead",
             "dead/list",
             "jobs?worker=%27onload=alert(5)",
+            *("queues", "queues/default", "workers", "workers/w1", "schedules", "schedules/hostile"),
+            *("decisions", "decisions?reason_code=x", "audit", "audit?actor=%3Cimg%20src=x%20onerror=alert(6)%3E"),
         ]
         for path in paths:
             _ready(page, f"{house.url}ui/{path}")
