@@ -69,6 +69,7 @@ def test_it_says_why_then_where_it_fails_and_ends_with_what_to_do(app: App, dead
     assert said[-3] == "next"
     assert said[-2].startswith(f"  pgflow replay {dead}")
     assert said[-1].startswith(f"  pgflow retry {dead}")
+    assert shown(app, dead, 60)[-2:] == [f"  pgflow retry {dead}", "    try this very job once more"]
 
 
 def test_the_failing_line_stands_out_and_frames_of_libraries_are_counted(app: App, dead: str) -> None:

@@ -25,6 +25,7 @@ TICK_SECONDS: Final = 0.1
 """How soon a key, a new size or a new look is heeded."""
 ENDING_SECONDS: Final = 5.0
 KEYS: Final = ("q", "Q", "\x1b", "\x03")
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 def show(looker: Looker, interval: float, count: int | None) -> None:
@@ -32,10 +33,8 @@ def show(looker: Looker, interval: float, count: int | None) -> None:
     watch = Watch(looker, interval, count)
     watch.start()
     try:
-        with _terminated_as_interrupted():
-            _follow(watch, interval)
-    except KeyboardInterrupt:
-        pass  # how it is meant to end
+        with _asked_to_end() as asked:
+            _follow(watch, interval, asked)
     finally:
         watch.end()
         watch.join(ENDING_SECONDS)
@@ -60,11 +59,11 @@ def drawn(watch: Watch, interval: float, width: int, height: int) -> list[Text]:
     return [*shown, *[Text()] * (room - len(shown)), ink.cut(foot, width)]
 
 
-def _follow(watch: Watch, interval: float) -> None:
+def _follow(watch: Watch, interval: float, asked: list[int]) -> None:
     console = Console(highlight=False)
     with pressed() as key, Live(console=console, screen=True, auto_refresh=False) as live:
         before: Any = None
-        while not watch.over:
+        while not (watch.over or asked):
             # an outage's length grows by the second
             now = console.size, int(time.monotonic()) if watch.outage else 0
             if watch.changed.is_set() or now != before:
@@ -77,14 +76,13 @@ def _follow(watch: Watch, interval: float) -> None:
 
 
 @contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    # the terminal is put back whatever ends it
-    before = signal.signal(signal.SIGTERM, _interrupt)
+def _asked_to_end() -> Iterator[list[int]]:
+    """Give the signals that came; the terminal is put back whatever ends it."""
+    asked: list[int] = []
+    # noted, and not raised: an exception that comes wherever the interpreter is just then may be swallowed there
+    before = {one: signal.signal(one, lambda number, _: asked.append(number)) for one in SIGNALS}
     try:
-        yield
+        yield asked
     finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
+        for one, handler in before.items():
+            signal.signal(one, handler)

@@ -73,7 +73,7 @@ def lines(story: Story, width: int | None = None, *, brief: bool = False) -> Ite
     if len(story.family.jobs) > 1:
         yield from _between(_family(story.family, row.id, width))
     yield from _between(_events(story, width))
-    yield from _between(_next(row))
+    yield from _between(_next(row, width))
 
 
 def _between(section: Iterable[Text]) -> Iterator[Text]:
@@ -182,13 +182,18 @@ def _events(story: Story, width: int | None) -> Iterator[Text]:
         yield from ink.wrapped(shown, width, "  ", "    ")
 
 
-def _next(row: JobRow) -> Iterator[Text]:
+def _next(row: JobRow, width: int | None) -> Iterator[Text]:
     yield ink.heading("next")
     steps = list(next_steps(row))
     most = max(len(command) for command, _ in steps)
+    has_room = width is None or max(most + len(words) for _, words in steps) + 4 <= width
     for command, words in steps:
-        # never broken: it is to be copied
-        yield ink.line("  ", (f"{command:<{most}}", ink.COMMAND), (f"  {words}", ink.QUIET))
+        # a command is never broken: it is to be copied
+        if has_room:
+            yield ink.line("  ", (f"{command:<{most}}", ink.COMMAND), (f"  {words}", ink.QUIET))
+        else:
+            yield ink.line("  ", (command, ink.COMMAND))
+            yield from ink.wrapped(ink.line((words, ink.QUIET)), width, "    ")
 
 
 def _details(details: Any) -> str:

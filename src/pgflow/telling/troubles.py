@@ -40,20 +40,21 @@ def troubles(groups: Iterable[Any], retrying: Iterable[Any], most: int) -> list[
         )
         for one in groups
     ]  # fmt: skip
-    alike: dict[tuple[str, str | None, str], list[Any]] = defaultdict(list)
+    shared: dict[tuple[str, str | None, str], list[Any]] = defaultdict(list)
     for job in retrying:
         if job.finished_at or job.error_code:
-            alike[job.task, job.error_code, _alike(job.error_message)].append(job)
-    for (task, code, _), jobs in alike.items():
+            shared[job.task, job.error_code, alike(job.error_message)].append(job)
+    for (task, code, _), jobs in shared.items():
         last = max(jobs, key=_since)
         found.append(Trouble(task, code, last.error_message, len(jobs), _since(last), last.id, True))
     return sorted(found, key=lambda one: one.last_at, reverse=True)[:most]
 
 
+def alike(message: str | None) -> str:
+    """Make numbers and ids of an error's text alike, as groups of dead letters have them."""
+    return ALIKE.sub("#", (message or "")[:ALIKE_CHARACTERS].lower())
+
+
 def _since(job: Any) -> datetime:
     since: datetime = job.finished_at or job.created_at
     return since
-
-
-def _alike(message: str | None) -> str:
-    return ALIKE.sub("#", (message or "")[:ALIKE_CHARACTERS].lower())

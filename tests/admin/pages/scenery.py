@@ -81,7 +81,8 @@ from generate_series(1, 140) as n cross join (values
   ('policy', 'media', 'put_off', 'OFF_HOURS', 'shop.resize_picture', '{"until": 9}', 3, 11.0),
   ('ingest', 'mail', 'rejected', 'PAYLOAD_TOO_LARGE', 'shop.send_receipt', '{"bytes": 300000}', 2, 5.0)
 ) as d (kind, queue, decision, reason, task, details, many, wave)
-where n % 3 = 0 and d.many * (1 + sin(n / d.wave)) > 1
+where d.many * (1 + sin(n / d.wave)) > 1
+order by n desc
 """
 
 FIRED = """

@@ -281,7 +281,9 @@ def test_from_something_is_wrong_to_a_safe_replay(busy: House) -> None:
         assert "templates.py:17" in page.locator(".where").inner_text()
         page.locator(".where").click()
         assert page.locator("#fails").is_visible()
-        page.get_by_role("link", name="Dead letters").click()
+        page.get_by_role("link", name="12 dead letters of this error").click()
+        assert page.locator("tr[id^=job-]").count() == 12
+        page.get_by_role("link", name="By error").click()
         page.locator("#live li", has_text="cannot multiply").get_by_role("button", name="10…").click()
         assert "Replay 10 dead letters" in page.locator("h1").inner_text()
         page.fill("#rate", "5")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from pgflow.admin import Problem
+from pgflow.admin import Problem, troubles
 from pgflow.plugins.admin.api.dead import group_item
-from pgflow.plugins.admin.api.shared import COUNTS, GROUPS, MINUTES, QUEUES
+from pgflow.plugins.admin.api.shared import COUNTS, GROUPS, MINUTES, MOST_GROUPS, QUEUES
 
 if TYPE_CHECKING:
     from pgflow.plugins.admin.api.dead import GroupItem
+    from pgflow.plugins.admin.api.rows import JobDetail
     from pgflow.plugins.admin.pages.desk import Desk
 
 GROUPED_SECONDS: Final = 10.0
@@ -73,6 +74,19 @@ def groups(desk: Desk, most: int) -> list[GroupItem]:
     """Group dead letters as GET /dlq/groups does, as it was some seconds ago: they are many texts to read."""
     desk.permit("dead_groups")
     return [group_item(group) for group in GROUPS.of(desk.app, GROUPED_SECONDS)[:most]]
+
+
+def alike(desk: Desk, job: JobDetail) -> GroupItem | None:
+    """Give the group of a dead letter's error, as it was some seconds ago; None where it stands alone."""
+    mine = job.task, job.reason_code, job.error_code, troubles.alike(job.error_message)
+    return next(
+        (
+            one
+            for one in groups(desk, MOST_GROUPS)
+            if (one.task, one.reason_code, one.error_code, troubles.alike(one.error_message)) == mine and one.count > 1
+        ),
+        None,
+    )
 
 
 def queue_names(app: Any) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pgflow.admin import Problem, life, steps, traces, trees, words
 from pgflow.plugins.admin.api.bulk import FITTING
 from pgflow.plugins.admin.pages.commands import as_curl
+from pgflow.plugins.admin.pages.glances import alike
 from pgflow.plugins.admin.pages.page import Elsewhere, Page, Shown
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ def _shown(desk: Desk, revealed: Any) -> Shown:
         "may_reveal": revealed is None
         and trees.is_masked([job.args, job.kwargs, job.headers])
         and desk.may("reveal_job"),
+        "alike": alike(desk, job) if job.state == "dead" and desk.may("dead_groups") else None,
         "actions": _actions(desk, job),
         "may_replay": job.state in ENDED and desk.may("replay_job"),
         "ended": job.state in ENDED,

@@ -239,7 +239,8 @@
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { drawn.forEach((plot) => plot.destroy()); drawn.clear(); charted = 0; refreshCharts(); });
   // on a phone the navigation is wider than the screen: the page one is on is brought into sight, and nothing else moves
   const here = find(".nav [aria-current]"), bar = here?.closest("nav");
-  if (bar) bar.scrollLeft = here.offsetLeft - (bar.clientWidth - here.offsetWidth) / 2;
+  const beyond = here ? here.getBoundingClientRect().right - bar.getBoundingClientRect().right : 0;
+  if (beyond > 0) bar.scrollLeft += beyond + here.offsetWidth;
   dress();
   refreshCharts();
 })();
