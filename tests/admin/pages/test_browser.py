@@ -42,6 +42,7 @@ BEYOND = """
   .filter((one) => !one.closest('pre, .scroll, .tabs, svg, .sr, caption, thead'))
   .map((one) => one.outerHTML.slice(0, 120)).slice(0, 3)
 """
+FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => requestAnimationFrame(done))))"
 HALVES = 2
 CONTRAST = {"runOnly": ["color-contrast"]}
 TOKEN = "a-token-of-the-browser"  # noqa: S105 - it opens nothing else
@@ -169,6 +170,7 @@ def _faults(tab: Tab, address: str) -> dict[str, Any]:
     page.emulate_media(color_scheme="dark")
     found["dark"] = page.evaluate(FAULTS, CONTRAST)
     page.set_viewport_size(PHONE)
+    page.evaluate(FRAMES)  # charts follow the size by the next one
     found["phone"] = page.evaluate(BEYOND)
     found["sideways"] = page.evaluate("document.documentElement.scrollWidth") > PHONE["width"]
     return found

@@ -45,6 +45,15 @@ BEAT = Query(
       %(long)s::json)""",
 )
 
+NAMES = Query(
+    "hostile_names",
+    """with q as (insert into pgflow.queues (name, paused, paused_reason) values (%(text)s, true, %(text)s)),
+      j as (update pgflow.jobs set queue = %(text)s, task = %(text)s where id = %(id)s::uuid),
+      r as (update pgflow.ready set queue = %(text)s where job_id = %(id)s::uuid)
+    update pgflow.schedules set name = %(text)s, task = %(text)s, queue = %(text)s where name = 'other'""",
+)
+"""Names that no front door lets in: who may write to the tables may write them."""
+
 
 @pytest.fixture
 def guarded_pages(make_app: Callable[..., App], pages_of: Callable[..., Pages]) -> Pages:
@@ -397,10 +406,13 @@ def _hostile(shop: App) -> list[str]:
     shop.pool.run(act.decide("policy", "default", XSS, XSS[:100], task=XSS, job_id=ids[2], details={XSS: [XSS]}))
     Schedules(shop).put("hostile", "shop.unknown", Schedule(seconds=60.0, args=[XSS], kwargs={XSS: XSS}))
     Schedules(shop).pause("hostile", XSS)
+    shop.pool.run(act.decide("policy", XSS, XSS, XSS[:100], task=XSS, details={XSS: XSS}))
+    Schedules(shop).put("other", "shop.unknown", Schedule(seconds=60.0))
+    shop.pool.run(Statement(NAMES, {"text": XSS, "id": ids[2]}, nothing))
     long = json.dumps([{"job_id": XSS, "task": XSS, "seconds": XSS}, XSS])
-    shop.pool.run(
-        Statement(BEAT, {"id": "w1", "text": XSS, "long": long, "now": datetime.now(UTC), "texts": [XSS]}, nothing)
-    )
+    for worker in ("w1", XSS):
+        told = {"id": worker, "text": XSS, "long": long, "now": datetime.now(UTC), "texts": [XSS]}
+        shop.pool.run(Statement(BEAT, told, nothing))
     shop.pool.run(entries.keep(Actor(XSS, frozenset()), XSS, f"/jobs/{XSS}", {"status": 200, XSS: XSS}))
     return ids
 
