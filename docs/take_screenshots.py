@@ -33,6 +33,13 @@ PICTURES: Final[dict[str, Callable[[scenery.Scenery], str]]] = {
     "job": lambda made: f"jobs/{made.showcase}",
     "dead-letters": lambda _: "dead",
     "replay": lambda made: f"jobs/{made.showcase}/replay",
+    "queues": lambda _: "queues",
+    "queue": lambda _: "queues/mail",
+    "workers": lambda _: "workers",
+    "worker": lambda _: f"workers/{scenery.WORKER}",
+    "schedules": lambda _: "schedules",
+    "decisions": lambda _: "decisions",
+    "audit": lambda _: "audit",
 }
 DESK: Final = {"viewport": {"width": 1320, "height": 900}}
 PHONE: Final = {
@@ -61,6 +68,7 @@ def shop(server: str) -> Iterator[tuple[str, scenery.Scenery]]:
         db = stack.enter_context(psycopg.connect(address, autocommit=True))
         made = scenery.build(app, db, rounds=ROUNDS, scale=0.3)
         scenery.draw_stats(db)
+        scenery.look_back(app, db)
         plugin: Any = app.hooks.plugins.named("admin")
         at = Address("127.0.0.1", 0)
         served = Server(build(app, plugin.settings, address=at), at)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pgflow.store.statement import Query, Statement, all_rows, first_column, literal, load, nothing
     from pgflow.store.wire import shown_dsn
     from pgflow.task.showing import shown_call
+    from pgflow.telling import alarms, life, steps, traces, trees, troubles, words
     from pgflow.views import (
         Bucket,
         Change,
@@ -84,6 +85,7 @@ __all__ = [
     "Timeline",
     "WorkerRow",
     "act",
+    "alarms",
     "all_rows",
     "buckets",
     "check_name",
@@ -94,6 +96,7 @@ __all__ = [
     "first_column",
     "id_time",
     "is_loopback",
+    "life",
     "lifespans",
     "lineage",
     "literal",
@@ -108,10 +111,15 @@ __all__ = [
     "shown_call",
     "shown_dsn",
     "stats",
+    "steps",
     "suggested_action",
     "timeline",
+    "traces",
+    "trees",
+    "troubles",
     "turn",
     "whose_turn",
+    "words",
 ]
 
 _HOMES: Final = {
@@ -171,6 +179,15 @@ _HOMES: Final = {
     ),
     "pgflow.store.wire": ("shown_dsn",),
     "pgflow.task.showing": ("shown_call",),
+    "pgflow.telling": (
+        "alarms",
+        "life",
+        "steps",
+        "traces",
+        "trees",
+        "troubles",
+        "words",
+    ),
     "pgflow.views": (
         "Bucket",
         "Change",

@@ -87,6 +87,30 @@ def test_decisions_are_paged_by_kind(app: App, client: httpx.Client) -> None:
     assert client.get("/ingest/decisions?reason_code=other").json()["items"] == []
     crossed = f"/policy/decisions?queue=mail&cursor={first['next_cursor']}"
     assert problem(client.get(crossed)) == (400, "BAD_CURSOR", "?cursor")
+    both = client.get("/decisions?queue=mail&limit=2").json()
+    assert [one["kind"] for one in both["items"]] == ["policy", "ingest"]
+    assert len(client.get(f"/decisions?queue=mail&cursor={both['next_cursor']}").json()["items"]) == 3
+    assert [one["kind"] for one in client.get("/decisions?kind=policy").json()["items"]] == ["policy"]
+    for crossed in (f"/decisions?queue=mail&kind=policy&cursor={both['next_cursor']}", "/decisions?cursor=x"):
+        assert problem(client.get(crossed)) == (400, "BAD_CURSOR", "?cursor")
+
+
+def test_decisions_are_counted_over_time_by_kind_and_reason(app: App, client: httpx.Client, db: Any) -> None:
+    for n in range(3):
+        app.pool.run(act.decide("ingest", "mail" if n else "other", "rejected", "R"))
+    app.pool.run(act.decide("policy", "mail", "held", "QUEUE_PAUSED"))
+    app.pool.run(act.decide("policy", "mail", "held", "OLD"))
+    db.execute("update pgflow.decisions set count = 40 where reason_code = 'QUEUE_PAUSED'")
+    db.execute("update pgflow.decisions set created_at = now() - interval '2 h' where reason_code = 'OLD'")
+    told = client.get("/decisions/stats?window=1h").json()
+    assert (told["window_seconds"], told["step_seconds"], len(told["items"]), told["since"]) == (3600, 60, 61, None)
+    assert (told["total"]["ingest"], told["total"]["policy"]) == (3, 40)
+    assert sum(point["policy"] for point in told["items"][-2:]) == 40
+    assert told["reasons"][0] == {"kind": "policy", "reason_code": "QUEUE_PAUSED", "count": 40}
+    assert client.get("/decisions/stats?window=24h").json()["total"]["policy"] == 41
+    assert client.get("/decisions/stats?queue=mail&reason_code=R").json()["total"]["ingest"] == 2
+    assert client.get("/decisions/stats?queue=nowhere").json()["reasons"] == []
+    assert problem(client.get("/decisions/stats?window=2h")) == (422, "INVALID_VALUE", "?window")
 
 
 class Opinion:

@@ -18,8 +18,10 @@ import anyio.to_thread
 import httpx
 import pytest
 
-from pgflow import SettingsError
+from pgflow import App, SettingsError
 from pgflow.plugins.admin.address import Address
+from pgflow.plugins.admin.ahead import prepared
+from pgflow.plugins.admin.api.shared import COUNTS, QUEUES
 from pgflow.plugins.admin.asgi import build
 from pgflow.plugins.admin.server import AddressInUseError, Server
 from pgflow.plugins.admin.settings import AdminSettings
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
 
     from probes import Probes
 
-    from pgflow import App
 
 HERE = Address("127.0.0.1", 0)
 
@@ -267,3 +268,26 @@ def test_settings_come_from_variables_too(monkeypatch: pytest.MonkeyPatch) -> No
     read = AdminSettings.read()
     assert read.allowed_hosts == ("jobs.example.com", "*.internal", "10.0.0.1", "[::1]", "*")
     assert read.trusted_proxies == ("10.0.0.0/8", "::1")
+
+
+@pytest.mark.anyio
+async def test_what_the_first_page_needs_is_there_before_it_is_asked_for(make_app: Callable[..., App]) -> None:
+    app = make_app()
+    with prepared(app):
+        pass
+    assert await until(lambda: COUNTS.last(app)) == {
+        "queued": 0,
+        "scheduled": 0,
+        "retrying": 0,
+        "running": 0,
+        "dead": 0,
+    }
+    assert QUEUES.last(app) == []
+
+
+@pytest.mark.anyio
+async def test_a_database_that_is_away_is_no_hindrance_to_being_served(caplog: pytest.LogCaptureFixture) -> None:
+    app = App("away", dsn="postgresql://nobody@127.0.0.1:1/none", db_acquire_timeout_secs=0.2)
+    with caplog.at_level(logging.DEBUG, "pgflow.admin"), prepared(app):
+        await until(lambda: "could not be read ahead" in caplog.text)
+    app.close()

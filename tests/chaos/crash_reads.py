@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pgflow import State
 from pgflow.plugins.admin import paging
-from pgflow.plugins.admin.api import health
+from pgflow.plugins.admin.api import decided, health
 from pgflow.plugins.audit import entries
 from pgflow.plugins.cron import rows
 from pgflow.plugins.metrics import minutes
@@ -38,6 +38,7 @@ def reads(app: App) -> Iterator[Callable[[], Any]]:
         look.counts(), look.outcomes(), buckets.listing(), buckets.archived(), stats.series(60, 10),
         settle.unsettled(["default"], later=True), sql.waiting_queues(["default"]), entries.listing(),
         rows.overdue(60.0), Statement(health.PING, {}, all_rows), Statement(paging.IDENTITY, {}, all_rows),
+        decided.decided(3_600, 60),
     ):  # fmt: skip
         yield lambda statement=statement: pool.run(statement)
     yield lambda: pool.together(lambda run: dead.dead_listing(run, dead.DeadFilter(jobs=JobFilter())))

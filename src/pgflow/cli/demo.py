@@ -60,7 +60,7 @@ def demo(
 
 
 def _tell(app: App, scene: Scene, counts: Counts, seconds: float) -> None:
-    from pgflow.cli import story
+    from pgflow.cli import sheet, story
     from pgflow.store.admin.explain import explain
 
     say(f"enqueued:  {counts.enqueued:>5}   the replays among them; {scene.rejected} more were rejected as too large")
@@ -71,7 +71,7 @@ def _tell(app: App, scene: Scene, counts: Counts, seconds: float) -> None:
     say(f"seconds:   {seconds:>5.1f}\n")
     say("A job that failed and was tried again (pgflow job ID):\n")
     retried, dead = scene.a_retried, scene.a_dead
-    say("\n".join(f"  {line}" for line in story.as_text(story.read(app, retried), traceback=False)))
+    say("\n".join(f"  {line.plain}".rstrip() for line in sheet.lines(story.read(app, retried), brief=True)))
     say("\nA job that gave up, explained (pgflow explain ID):\n")
     say(f"  {app.pool.together(lambda run: explain(run, dead)).paragraph}\n")
     say("Look around:")
@@ -98,7 +98,7 @@ def _serve(app: App, backend: shared.Backend, *, quiet: bool) -> None:
     if app.settings.admin_addr is None:
         app.configure(admin_addr=ADMIN_ADDRESS)
     if not quiet:
-        say("\nA worker runs, and a job comes each second, until Ctrl-C. In another terminal: pgflow watch")
+        say("\nA worker runs, and a job comes each second, until Ctrl-C. In another terminal: pgflow top")
         say(f"admin:     http://{app.settings.admin_addr}/")
     sys.stdout.flush()
     running.run_async(running.work, app.worker(queues=[QUEUE]), guard, scene.trickle, backend=backend)

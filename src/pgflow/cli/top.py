@@ -1,101 +1,69 @@
 # ruff: noqa: PLC0415 - options are parameters, and imports wait for the command to run
-"""`pgflow top` shows every queue's last minute, live."""
+"""`pgflow top` shows alarms, queues, rates, workers and the last errors, live."""
 
 from __future__ import annotations
 
 import sys
 import time
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from pgflow.commands import options as shared
-from pgflow.commands.output import one_line, plain_table, say, say_items, seconds
+from pgflow.commands.output import say_json
+from pgflow.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from pgflow.cli.seeing import Looker
 
-    from rich.table import Table
-
-    from pgflow.store.admin.stats import QueueMinute
-
-    Show = Callable[[list[QueueMinute]], None]
-
-COLUMNS: Final = (
-    "queue", "queued", "later", "running", "workers", "jobs/s", "ok", "retried", "mean", "p50", "p95", "p99", "oldest",
-)  # fmt: skip
-ROOMY: Final = 112
-LEFT_OUT: Final = frozenset({"workers", "retried", "mean", "p50"})
-"""What a terminal of fewer columns than `ROOMY` has no room for."""
-NOTHING: Final = "no queues yet"
+PATIENCE: Final[dict[str, Any]] = {"db_acquire_timeout_secs": 2.0, "db_answer_timeout_secs": 5.0}
+"""Who looks would rather be told of an outage at once, and look again."""
 
 
 def top(
-    count: Annotated[int | None, typer.Option(min=1, help="End after so many looks; else at Ctrl-C.")] = None,
-    every: Annotated[float, typer.Option(min=0.1, help="Seconds between looks.")] = 1.0,
+    once: Annotated[bool, typer.Option("--once", help="Look once; so it does where there is no terminal.")] = False,
+    interval: Annotated[float, typer.Option("--interval", "--every", min=0.1, help="Seconds between looks.")] = 1.0,
+    count: Annotated[
+        int | None, typer.Option(min=1, help="End after so many looks; else on a terminal at q or Ctrl-C.")
+    ] = None,
     queue: shared.Queue = None,
     app: shared.App = None,
     dsn: shared.Dsn = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document a look, each on a line.")] = False,
 ) -> None:
-    """Show each queue's last minute, again and again: what waits, runs, ended, and how long runs took."""
+    """Show what goes on, live: alarms, queues, rates, workers, last errors, each with the command to act on it."""
+    from pgflow.cli.seeing import Looker
     from pgflow.commands import load
-    from pgflow.store.admin import stats
 
-    with load.opened(app, dsn) as house, _shower(as_json=as_json) as show:
-        next_at, shown = time.monotonic(), 0
-        while count is None or shown < count:
-            found = house.pool.together(stats.last_minute)
-            show([row for row in found if queue in (None, row.queue)])
-            sys.stdout.flush()  # whoever reads from a pipe wants it now
-            shown += 1
-            if shown != count:
-                # a look that took longer than the time between looks is not made up for
-                next_at = max(next_at + every, time.monotonic())
-                time.sleep(max(0.0, next_at - time.monotonic()))
+    if once and count is not None:
+        msg = "--once and --count speak of the same: give one of them"
+        raise UsageError(msg)
+    is_live = sys.stdout.isatty()
+    most = 1 if once or (count is None and not is_live) else count
+    if is_live and not as_json and most != 1:
+        from pgflow.cli.live import show
 
-
-@contextmanager
-def _shower(*, as_json: bool) -> Iterator[Show]:
-    if as_json:
-        yield say_items
-    elif sys.stdout.isatty():
-        from rich.live import Live
-
-        with Live(auto_refresh=False) as live:
-            yield lambda rows: live.update(_drawn(rows, live.console.width), refresh=True)
+        with load.opened(app, dsn, **PATIENCE) as house:
+            show(Looker(lambda: house.reads, queue), interval, most)
     else:
-        yield lambda rows: say(plain_table(COLUMNS, [_cells(row) for row in rows]) if rows else NOTHING)
+        with load.opened(app, dsn) as house:
+            _print(Looker(lambda: house.pool, queue), interval, most, as_json=as_json)
 
 
-def _drawn(rows: list[QueueMinute], width: int) -> Table:
-    from rich.table import Table
-    from rich.text import Text
+def _print(looker: Looker, interval: float, most: int | None, *, as_json: bool) -> None:
+    from pgflow.cli import ink
+    from pgflow.cli.board import board
 
-    shown = [number for number, column in enumerate(COLUMNS) if width >= ROOMY or column not in LEFT_OUT]
-    drawn = Table(box=None, pad_edge=False, header_style="bold", caption=None if rows else NOTHING)
-    drawn.add_column(COLUMNS[0], no_wrap=True, min_width=12)
-    for number in shown[1:]:
-        drawn.add_column(COLUMNS[number], justify="right", no_wrap=True)
-    for row in rows:
-        cells = _cells(row)
-        drawn.add_row(*(Text(cells[number]) for number in shown))
-    return drawn
-
-
-def _cells(row: QueueMinute) -> list[str]:
-    name = f"{row.queue} (paused)" if row.paused else row.queue
-    depth = f"~{row.runnable_queue_depth}" if row.depth_is_estimate else str(row.runnable_queue_depth)
-    times = (row.mean_latency_ms, row.p50_latency_ms, row.p95_latency_ms, row.p99_latency_ms, row.oldest_wait_ms)
-    counts = (row.scheduled, row.running, row.workers, f"{row.jobs_per_sec:.1f}")
-    shares = (_percent(row.success_rate), _percent(row.retry_rate))
-    return [one_line(name), depth, *map(str, counts), *shares, *map(_time, times)]
-
-
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{share:.1%}"
-
-
-def _time(milliseconds: float | None) -> str:
-    return seconds(None if milliseconds is None else milliseconds / 1_000)
+    next_at, shown = time.monotonic(), 0
+    while most is None or shown < most:
+        seen = looker.look()
+        if as_json:
+            say_json(seen.document())
+            sys.stdout.flush()  # whoever reads from a pipe wants it now
+        else:
+            ink.printed(board(seen, ink.width_of_terminal()))
+        shown += 1
+        if shown != most:
+            # a look that took longer than the time between looks is not made up for
+            next_at = max(next_at + interval, time.monotonic())
+            time.sleep(max(0.0, next_at - time.monotonic()))

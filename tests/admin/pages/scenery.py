@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import moves
 from aging import age
-from pgflow import App
+from pgflow import Actor, App
 from pgflow.model import OutcomeKind
+from pgflow.plugins.audit import entries
+from pgflow.plugins.cron.schedules import Schedules
+from pgflow.plugins.cron.spec import Schedule
 from pgflow.store.admin import act
 
 if TYPE_CHECKING:
@@ -18,6 +22,8 @@ if TYPE_CHECKING:
 
 WORKER = "web-1-4711-9f2c01aa"
 OTHER_WORKER = "web-2-4022-51b0ce9d"
+LOST_WORKER = "web-3-1209-77d1e0a4"
+"""One that fell silent four minutes ago."""
 
 TRACEBACK = """Traceback (most recent call last):
   File "/srv/shop/.venv/lib/python3.12/site-packages/pgflow/worker/runners.py", line 118, in _run
@@ -66,14 +72,34 @@ from ends where jobs > 0
 on conflict do nothing
 """
 
+DECIDED = """
+insert into pgflow.decisions (kind, queue, decision, reason_code, task, details, count, created_at, last_at)
+select d.kind, d.queue, d.decision, d.reason, d.task, d.details::json,
+  greatest(1, (d.many * (1 + sin(n / d.wave)))::int), now() - n * interval '10 min', now() - n * interval '10 min'
+from generate_series(1, 140) as n cross join (values
+  ('policy', 'media', 'throttled', 'ATTEMPT_RATE_EXCEEDED', null, '{"limit": 60}', 6, 7.0),
+  ('policy', 'media', 'put_off', 'OFF_HOURS', 'shop.resize_picture', '{"until": 9}', 3, 11.0),
+  ('ingest', 'mail', 'rejected', 'PAYLOAD_TOO_LARGE', 'shop.send_receipt', '{"bytes": 300000}', 2, 5.0)
+) as d (kind, queue, decision, reason, task, details, many, wave)
+where d.many * (1 + sin(n / d.wave)) > 1
+order by n desc
+"""
+
+FIRED = """
+update pgflow.schedules set fired = case name when 'nightly' then 41 else 3172 end, missed = 2,
+  last_at = case name when 'nightly' then date_trunc('day', now()) + interval '3 h' else now() - interval '2 h' end
+"""
+
 WORKERS = """
 insert into pgflow.workers (id, started_at, beat_at, pid, slots, running, stopping, host, version, backend, queues,
   tasks, long_running)
 values (%(one)s, now() - interval '3 h', now() + interval '1 h', 4711, 100, 6, false, 'web-1', '0.1.0', 'asyncio',
-  '{mail,media}', '{shop.send_receipt,shop.resize_picture}', '[]'),
+  '{mail,media}', '{shop.send_receipt,shop.resize_picture}', %(long)s),
   (%(two)s, now() - interval '26 h', now() + interval '1 h', 4022, 100, 0, false, 'web-2', '0.1.0', 'trio',
   '{mail,billing,media}',
-   '{shop.send_receipt,shop.charge_card,shop.resize_picture}', '[]')
+   '{shop.send_receipt,shop.charge_card,shop.resize_picture}', '[]'),
+  (%(lost)s, now() - interval '9 h', now() - interval '4 min', 1209, 100, 2, false, 'web-3', '0.1.0', 'asyncio',
+  '{media}', '{shop.resize_picture}', '[]')
 """
 
 
@@ -130,9 +156,12 @@ def build(app: App, db: Any, *, rounds: int = 1, scale: float = 1) -> Scenery:
     made = _round(app, scale)
     made.showcase = showcase
     app.pool.run(act.pause("billing", "the bank is closed until nine"))
-    app.pool.run(act.decide("ingest", "mail", "rejected", "PAYLOAD_TOO_LARGE", details={"bytes": 300_000}))
+    _decide(app, made)
+    _schedule(app)
     _spread(db)
-    db.execute(WORKERS, {"one": WORKER, "two": OTHER_WORKER})
+    running = enumerate(made.running[:3], 1)
+    long = [{"job_id": one, "task": "shop.resize_picture", "seconds": 312.5 / n} for n, one in running]
+    db.execute(WORKERS, {"one": WORKER, "two": OTHER_WORKER, "lost": LOST_WORKER, "long": json.dumps(long)})
     return made
 
 
@@ -159,6 +188,44 @@ def _round(app: App, scale: float | None) -> Scenery:
     made.queued += moves.put(pool, round(7 * scale), queue="exports", task="shop.export_orders", args='["2026-11-25"]')
     moves.put(pool, round(5 * scale), **billing)
     return made
+
+
+def _decide(app: App, made: Scenery) -> None:
+    said: list[tuple[Any, ...]] = [
+        ("ingest", "mail", "rejected", "PAYLOAD_TOO_LARGE", "shop.send_receipt", None, {"bytes": 300_000}),
+        ("policy", "billing", "held", "QUEUE_PAUSED", None, None, {"reason": "the bank is closed until nine"}),
+        ("policy", "media", "throttled", "ATTEMPT_RATE_EXCEEDED", None, None, {"limit": 60}),
+    ]  # fmt: skip
+    if made.scheduled:
+        said.append(("policy", "media", "put_off", "OFF_HOURS", "shop.resize_picture", made.scheduled[0], {"until": 9}))
+    for kind, queue, decision, reason, task, job_id, details in said:
+        app.pool.run(act.decide(kind, queue, decision, reason, task=task, job_id=job_id, details=details))
+
+
+def _schedule(app: App) -> None:
+    schedules = Schedules(app)
+    nightly = Schedule(expression="0 3 * * *", args=["2026-11-25"])
+    schedules.put("nightly", "shop.export_orders", nightly, queue="exports")
+    schedules.put("warm-up", "shop.resize_picture", Schedule(seconds=900.0, args=[81], kwargs={"width": 64}))
+    schedules.pause("warm-up", "the cache is being moved")
+
+
+def look_back(app: App, db: Any) -> None:
+    """Give decisions, schedules and the audit a past to show."""
+    db.execute(DECIDED)
+    db.execute(FIRED)
+    for who, action, resource, details in (
+        ("ada", "reveal_job", "/jobs/01a217fa-f760-7346-87bf-0a580d4bf707/reveal", {"status": 200}),
+        ("ada", "replay_dead", "/dlq/replay", {"status": 200, "replayed": 10, "rate": 5}),
+        ("deploy", "set_limits", "/queues/media", {"status": 200, "max_in_flight": 40}),
+        ("reader", "cancel_job", "/jobs/01a217fa-f760-7346-87bf-0a580d4bf707/cancel", {"status": 403}),
+        ("ada", "pause_queue", "/queues/billing/pause", {"status": 200, "reason": "the bank is closed until nine"}),
+    ):
+        app.pool.run(entries.keep(Actor(who, frozenset()), action, resource, details))
+    db.execute(
+        "update pgflow.audit as a set at = now() - make_interval(mins => 4) * (n * n)"
+        " from (select id, row_number() over (order by id desc) as n from pgflow.audit) as o where o.id = a.id"
+    )
 
 
 def draw_stats(db: Any, *, steps: int = 8_640) -> None:

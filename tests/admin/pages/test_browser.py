@@ -9,19 +9,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psycopg
 import pytest
 import scenery
+from browsing import PHONE, PLACES, House, Tab, faults_of, ready
 from test_pages_security import _hostile
 
 import moves
-from pgflow import App
-from pgflow.plugins.admin import Admin
-from pgflow.plugins.admin.address import Address
-from pgflow.plugins.admin.asgi import build
-from pgflow.plugins.admin.server import Server
-from pgflow.plugins.auth import Auth
-from pgflow.testing.databases import temporary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,87 +23,8 @@ CHROMIUM = Path("/usr/bin/chromium")
 playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="there is no /usr/bin/chromium: apt-get install chromium")
 
-AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text("utf-8")
-FAULTS = """
-async (rules) => (await axe.run(document, {resultTypes: ['violations'], preload: false, ...rules})).violations
-  .filter((one) => ['serious', 'critical'].includes(one.impact))
-  .map((one) => [one.id, one.nodes.slice(0, 3).map((node) => `${node.target.join(' ')}: ${node.failureSummary}`)])
-"""
-BEYOND = """
-() => [...document.querySelectorAll('main *')]
-  .filter((one) => one.getBoundingClientRect().right > 361)
-  .filter((one) => !one.closest('pre, .scroll, .tabs, svg, .sr, caption, thead'))
-  .map((one) => one.outerHTML.slice(0, 120)).slice(0, 3)
-"""
-CONTRAST = {"runOnly": ["color-contrast"]}
+HALVES = 2
 TOKEN = "a-token-of-the-browser"  # noqa: S105 - it opens nothing else
-WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 360, "height": 740}
-
-PLACES: dict[str, Callable[[scenery.Scenery], str]] = {
-    "overview": lambda _: "",
-    "jobs": lambda _: "jobs?limit=12",
-    "jobs filtered": lambda _: "jobs?state=dead&queue=mail",
-    "jobs none": lambda _: "jobs?queue=nowhere",
-    "job dead": lambda made: f"jobs/{made.showcase}",
-    "job running": lambda made: f"jobs/{made.running[0]}",
-    "job queued": lambda made: f"jobs/{made.queued[0]}",
-    "replay": lambda made: f"jobs/{made.showcase}/replay",
-    "dead": lambda _: "dead",
-    "letters": lambda _: "dead/list?open=true",
-    "sign-in": lambda _: "sign-in",
-    "nothing": lambda _: "nowhere",
-}
-
-
-class House:
-    """The shop, served: its jobs, its address, and a browser to look with."""
-
-    def __init__(self, stack: ExitStack, browser: Any, server_url: str, template: str, **settings: Any) -> None:
-        self.url_of_database = stack.enter_context(temporary(server_url, template))
-        plugins = [Admin(**settings.pop("admin", {})), Auth()]
-        quick = {"dataset_bucket": "none", **settings}
-        self.app = App("shop", dsn=self.url_of_database, plugins=plugins, **quick)
-        stack.callback(self.app.close)
-        scenery.declare(self.app)
-        self.db = stack.enter_context(psycopg.connect(self.url_of_database, autocommit=True))
-        self.made = scenery.build(self.app, self.db)
-        self.browser = browser
-        self.stack = stack
-        plugin: Any = self.app.hooks.plugins.named("admin")
-        self.asgi = build(self.app, plugin.settings, address=Address("127.0.0.1", 0))
-        self.url = self.serve(self.asgi)
-
-    def serve(self, asgi: Any) -> str:
-        """Serve an ASGI app for as long as the house stands."""
-        server = Server(asgi, Address("127.0.0.1", 0))
-        server.start()
-        self.stack.callback(server.stop)
-        return server.url
-
-    def path(self, place: str) -> str:
-        """The address of a place."""
-        return f"{self.url}ui/{PLACES[place](self.made)}"
-
-
-class Tab:
-    """A page, and what was wrong on it: errors, violations of the policy, dialogs, requests that failed."""
-
-    def __init__(self, house: House, **given: Any) -> None:
-        self.context = house.browser.new_context(**{"viewport": WIDE, "reduced_motion": "reduce", **given})
-        self.context.set_default_timeout(60_000)
-        self.page = self.context.new_page()
-        self.wrong: list[str] = []
-        self.asked: list[str] = []
-        self.page.on("console", lambda said: self.wrong.append(said.text) if said.type == "error" else None)
-        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        self.page.on("dialog", lambda dialog: (self.wrong.append(f"dialog {dialog.message}"), dialog.dismiss()))
-        self.page.on("request", lambda request: self.asked.append(request.url))
-
-    def __enter__(self) -> Any:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.context.close()
 
 
 @pytest.fixture(scope="module")
@@ -141,34 +55,30 @@ def busy(make_house: Callable[..., House]) -> House:
     return make_house()
 
 
-def _ready(page: Any, address: str) -> None:
-    page.goto(address, wait_until="load")
-
-
 def _is_expected(text: str) -> bool:
     return "404 (Not Found)" in text
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_each_page_is_sound_in_light_and_dark_and_on_a_phone(house: House, place: str) -> None:
+@pytest.mark.parametrize("nth", range(HALVES))
+def test_each_page_is_sound_in_light_and_dark_and_on_a_phone(house: House, nth: int) -> None:
+    found = {}
     with Tab(house) as tab:
-        _ready(tab.page, house.path(place))
-        tab.page.evaluate(AXE)
-        assert tab.page.evaluate(FAULTS, {}) == []
-        tab.page.emulate_media(color_scheme="dark")
-        assert tab.page.evaluate(FAULTS, CONTRAST) == []
-        tab.page.set_viewport_size(PHONE)
-        beyond = tab.page.evaluate(BEYOND)
-        assert tab.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
-        assert beyond == []
-        assert [one for one in tab.wrong if not (place == "nothing" and _is_expected(one))] == []
+        for place in [*PLACES][nth::HALVES]:
+            faults = faults_of(tab, house.path(place))
+            faults["wrong"] = [one for one in tab.wrong if not (place == "nothing" and _is_expected(one))]
+            tab.wrong.clear()
+            found[place] = {name: fault for name, fault in faults.items() if fault}
+    assert {place: faults for place, faults in found.items() if faults} == {}
 
 
 def test_keys_lead_everywhere(house: House) -> None:
     with Tab(house) as tab:
         page = tab.page
-        _ready(page, house.path("overview"))
-        for key, end in (("d", "/ui/dead"), ("w", "/ui/jobs"), ("o", "/ui/")):
+        ready(page, house.path("overview"))
+        for key, end in (
+            ("d", "/ui/dead"), ("j", "/ui/jobs"), ("q", "/ui/queues"), ("w", "/ui/workers"), ("s", "/ui/schedules"),
+            ("c", "/ui/decisions"), ("a", "/ui/audit"), ("o", "/ui/"),
+        ):  # fmt: skip
             page.keyboard.press("g")
             page.keyboard.press(key)
             page.wait_for_url(re.compile(f"{end}$"))
@@ -200,15 +110,15 @@ def test_keys_lead_everywhere(house: House) -> None:
 def test_r_replays_a_job_a_row_and_a_group_and_asks_first(house: House) -> None:
     with Tab(house) as tab:
         page = tab.page
-        _ready(page, house.path("job dead"))
+        ready(page, house.path("job dead"))
         page.keyboard.press("r")
         page.wait_for_url(re.compile("/replay$"))
-        _ready(page, house.path("letters"))
+        ready(page, house.path("letters"))
         page.keyboard.press("j")
         page.keyboard.press("r")
         page.wait_for_url(re.compile("/jobs/bulk$"))
         assert "Replay 1 job" in page.locator("h1").inner_text()
-        _ready(page, house.path("dead"))
+        ready(page, house.path("dead"))
         page.keyboard.press("j")
         page.keyboard.press("r")
         page.wait_for_url(re.compile("/dead/replay$"))
@@ -218,7 +128,7 @@ def test_r_replays_a_job_a_row_and_a_group_and_asks_first(house: House) -> None:
 def test_many_are_picked_by_a_range_and_all_at_once(house: House) -> None:
     with Tab(house) as tab:
         page = tab.page
-        _ready(page, house.path("jobs"))
+        ready(page, house.path("jobs"))
         boxes = page.locator("[data-pick]")
         boxes.nth(1).click()
         boxes.nth(4).click(modifiers=["Shift"])
@@ -233,7 +143,7 @@ def test_charts_are_drawn_and_follow_the_pointer(house: House) -> None:
     scenery.draw_stats(house.db, steps=400)
     with Tab(house) as tab:
         page = tab.page
-        _ready(page, house.path("overview"))
+        ready(page, house.path("overview"))
         page.wait_for_selector(".chart canvas")
         assert page.locator(".chart canvas").count() == 3
         page.locator(".chart .u-over").first.hover()
@@ -245,14 +155,16 @@ def test_from_something_is_wrong_to_a_safe_replay(busy: House) -> None:
     """The way of somebody on call: overview, error, job, line, group, count, replay."""
     with Tab(busy) as tab:
         page = tab.page
-        _ready(page, busy.path("overview"))
+        ready(page, busy.path("overview"))
         page.get_by_role("link", name="TypeError: cannot multiply NoneType").first.click()
         page.wait_for_url(re.compile("dead/list"))
         page.locator("[data-open]").first.click()
         assert "templates.py:17" in page.locator(".where").inner_text()
         page.locator(".where").click()
         assert page.locator("#fails").is_visible()
-        page.get_by_role("link", name="Dead letters").click()
+        page.get_by_role("link", name="12 dead letters of this error").click()
+        assert page.locator("tr[id^=job-]").count() == 12
+        page.get_by_role("link", name="By error").click()
         page.locator("#live li", has_text="cannot multiply").get_by_role("button", name="10…").click()
         assert "Replay 10 dead letters" in page.locator("h1").inner_text()
         page.fill("#rate", "5")
@@ -265,7 +177,7 @@ def test_from_something_is_wrong_to_a_safe_replay(busy: House) -> None:
 def test_a_job_is_replayed_with_other_arguments(busy: House) -> None:
     with Tab(busy) as tab:
         page = tab.page
-        _ready(page, busy.path("replay"))
+        ready(page, busy.path("replay"))
         given = json.loads(page.input_value("#kwargs"))
         page.fill("#kwargs", json.dumps({**given, "locale": "fr"}, indent=2))
         page.get_by_role("button", name="Compare…").click()
@@ -287,7 +199,7 @@ def test_a_job_is_replayed_with_other_arguments(busy: House) -> None:
 def test_a_job_is_cancelled_and_what_is_masked_is_shown(busy: House) -> None:
     with Tab(busy) as tab:
         page = tab.page
-        _ready(page, f"{busy.url}ui/jobs/{busy.made.queued[1]}")
+        ready(page, f"{busy.url}ui/jobs/{busy.made.queued[1]}")
         assert "sk-live" not in page.content()
         page.get_by_role("button", name="Show what is masked").click()
         assert "sk-live-831" in page.content()
@@ -298,10 +210,58 @@ def test_a_job_is_cancelled_and_what_is_masked_is_shown(busy: House) -> None:
         assert tab.wrong == []
 
 
+def test_queues_schedules_and_workers_are_looked_at_and_acted_on(busy: House) -> None:
+    """From an alarm to the queue, its pause, its limits; a schedule by hand; and all of it in the audit."""
+    with Tab(busy) as tab:
+        page = tab.page
+        ready(page, busy.path("overview"))
+        page.get_by_role("link", name="Queue billing is paused").click()
+        page.get_by_role("button", name="Resume").click()
+        assert "Resumed" in page.locator(".note").inner_text()
+        page.fill("#reason", "the bank is closed")
+        page.get_by_role("button", name="Pause the queue").click()
+        assert "the bank is closed" in page.locator("#stands").inner_text()
+        page.fill("#limit-max_in_flight", "many")
+        page.get_by_role("button", name="Set the limits").click()
+        assert page.get_attribute("#limit-max_in_flight", "aria-invalid") == "true"
+        page.fill("#limit-max_in_flight", "7")
+        page.get_by_role("button", name="Set the limits").click()
+        page.wait_for_url(re.compile("did="))
+        assert page.input_value("#limit-max_in_flight") == "7"
+        ready(page, busy.path("schedules"))
+        page.get_by_role("button", name="Run now: nightly").click()
+        assert "Made now: this is the new job." in page.locator(".note").inner_text()
+        ready(page, busy.path("workers"))
+        page.keyboard.press("j")
+        page.keyboard.press("Enter")
+        page.wait_for_url(re.compile(f"/workers/{scenery.LOST_WORKER}$"))
+        ready(page, busy.path("decisions"))
+        page.wait_for_selector(".chart canvas")
+        page.get_by_role("link", name="Jobs put off").click()
+        page.locator(".reasons a", has_text="OFF_HOURS").click()
+        page.wait_for_url(re.compile("reason_code=OFF_HOURS"))
+        assert page.locator("tr[id^=decision-]").count() == 1
+        ready(page, busy.path("audit"))
+        said = page.locator("table.audit").inner_text()
+        assert all(words in said for words in ("pause queue", "the bank is closed", "resume queue", "run schedule"))
+        page.locator("table.audit a", has_text="pause queue").first.click()
+        page.wait_for_url(re.compile("/queues/billing$"))
+        assert [one for one in tab.wrong if "422 (Unprocessable" not in one] == []
+
+
+def test_on_a_phone_the_navigation_shows_where_one_is(house: House) -> None:
+    with Tab(house, viewport=PHONE) as tab:
+        ready(tab.page, house.path("audit"))
+        box = tab.page.locator(".nav [aria-current]").bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= PHONE["width"]
+        assert tab.page.evaluate("window.scrollY") == 0
+
+
 def test_the_overview_is_live_and_nothing_jumps(busy: House) -> None:
     with Tab(busy) as tab:
         page = tab.page
-        _ready(page, busy.path("overview"))
+        ready(page, busy.path("overview"))
         page.wait_for_selector("[data-live-sign]:not([hidden]):not(.is-off)")
         page.keyboard.press("j")
         page.locator(".numbers summary").first.click()
@@ -319,7 +279,7 @@ def test_the_overview_is_live_and_nothing_jumps(busy: House) -> None:
 def test_new_jobs_do_not_push_the_list_about(busy: House) -> None:
     with Tab(busy) as tab:
         page = tab.page
-        _ready(page, busy.path("jobs"))
+        ready(page, busy.path("jobs"))
         first = page.locator("tbody tr").first.get_attribute("id")
         moves.put(busy.app.pool, 3, queue="exports", task="shop.export_orders")
         page.wait_for_selector("[data-fresh]:not([hidden])")
@@ -336,7 +296,7 @@ def test_without_scripts_all_of_it_works(busy: House) -> None:
         for place in PLACES:
             answer = page.goto(busy.path(place))
             assert answer.status == (404 if place == "nothing" else 200)
-        _ready(page, busy.path("jobs"))
+        ready(page, busy.path("jobs"))
         page.locator(".filter-more > summary").click()
         page.fill("#f-queue", "exports")
         page.get_by_role("button", name="Apply").click()
@@ -345,7 +305,15 @@ def test_without_scripts_all_of_it_works(busy: House) -> None:
         page.get_by_role("button", name="Cancel…").click()
         page.get_by_role("button", name="Cancel 1 job").click()
         assert "1 of 1 job" in page.locator("h1").inner_text()
-        _ready(page, busy.path("overview"))
+        ready(page, busy.path("queue"))
+        page.fill("#reason", "no scripts here")
+        page.get_by_role("button", name="Pause the queue").click()
+        assert "no scripts here" in page.locator("#stands").inner_text()
+        page.get_by_role("button", name="Resume").click()
+        page.goto(busy.path("schedule"))
+        page.get_by_role("button", name="Pause the schedule").click()
+        page.get_by_role("button", name="Resume").click()
+        ready(page, busy.path("overview"))
         assert page.locator(".chart svg").count() == 3
         page.locator(".numbers summary").first.click()
         assert page.locator(".dense").first.is_visible()
@@ -365,7 +333,7 @@ def test_under_a_prefix_every_link_and_form_stays_below_it(busy: House) -> None:
     url = busy.serve(Outer(routes=[Mount("/deep/down", busy.asgi)]))
     with Tab(busy) as tab:
         page = tab.page
-        _ready(page, f"{url}deep/down")
+        ready(page, f"{url}deep/down")
         page.wait_for_url(re.compile("/deep/down/ui/$"))
         page.wait_for_selector("[data-live-sign]:not([hidden]):not(.is-off)")
         page.get_by_role("link", name="Dead letters").first.click()
@@ -376,6 +344,14 @@ def test_under_a_prefix_every_link_and_form_stays_below_it(busy: House) -> None:
         page.get_by_role("button", name="Replay").click()
         page.wait_for_url(re.compile("/deep/down/ui/jobs/[0-9a-f-]{36}"))
         assert f"{url}deep/down/jobs" in page.locator("#curl").inner_text()
+        page.locator(".nav a", has_text="Queues").click()
+        page.locator("#queue-mail [data-open]").click()
+        page.get_by_role("button", name="Pause the queue").click()
+        page.get_by_role("button", name="Resume").click()
+        page.wait_for_url(re.compile("/deep/down/ui/queues/mail"))
+        for name in ("Workers", "Schedules", "Decisions", "Audit"):
+            page.locator(".nav a", has_text=name).click()
+            assert page.locator("h1").inner_text() == name
         assert [one for one in tab.asked if not one.startswith(f"{url}deep/down")] == []
         assert tab.wrong == []
 
@@ -384,7 +360,7 @@ def test_one_signs_in_once_and_out_again(make_house: Callable[..., House]) -> No
     house = make_house(api_token=TOKEN)
     with Tab(house) as tab:
         page = tab.page
-        _ready(page, f"{house.url}ui/jobs?state=dead")
+        ready(page, f"{house.url}ui/jobs?state=dead")
         page.fill("#token", "wrong")
         page.keyboard.press("Enter")
         assert "No token here is that one" in page.locator("[role=alert]").inner_text()
@@ -393,7 +369,7 @@ def test_one_signs_in_once_and_out_again(make_house: Callable[..., House]) -> No
         page.wait_for_url(re.compile(r"/ui/jobs\?state=dead$"))
         [cookie] = tab.context.cookies()
         assert (cookie["httpOnly"], cookie["sameSite"], cookie["path"]) == (True, "Strict", "/ui")
-        _ready(page, house.path("overview"))
+        ready(page, house.path("overview"))
         page.wait_for_selector("[data-live-sign]:not([hidden]):not(.is-off)")
         house.asgi._gate._door.sessions._open.clear()
         page.wait_for_selector("#token")  # an update that is refused shows the way in
@@ -401,7 +377,7 @@ def test_one_signs_in_once_and_out_again(make_house: Callable[..., House]) -> No
         page.keyboard.press("Enter")
         page.get_by_role("button", name="Sign out").click()
         assert "You are signed out" in page.locator(".note").inner_text()
-        _ready(page, house.path("overview"))
+        ready(page, house.path("overview"))
         assert page.locator("#token").is_visible()
         assert [one for one in tab.wrong if "401 (Unauthorized)" not in one] == []
 
@@ -417,11 +393,13 @@ def test_what_others_wrote_runs_nowhere(make_house: Callable[..., House]) -> Non
             "dead",
             "dead/list",
             "jobs?worker=%27onload=alert(5)",
+            *("queues", "queues/default", "workers", "workers/w1", "schedules", "schedules/hostile"),
+            *("decisions", "decisions?reason_code=x", "audit", "audit?actor=%3Cimg%20src=x%20onerror=alert(6)%3E"),
         ]
         for path in paths:
-            _ready(page, f"{house.url}ui/{path}")
+            ready(page, f"{house.url}ui/{path}")
             page.wait_for_timeout(50)
-        _ready(page, house.path("overview"))
+        ready(page, house.path("overview"))
         page.wait_for_selector("[data-live-sign]:not([hidden])")
         page.wait_for_timeout(2_500)  # a live update puts hostile data in once more
         assert not [one for one in tab.asked if one.endswith(("/x", "ui/x", "/jobs/x"))]

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import scenery
 from pages_client import Seen
 
 import moves
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from pgflow import App
 
 MASK = "***"
-EVERY = ["", "jobs", "dead", "dead/list", "sign-in"]
+EVERY = [
+    "", "jobs", "dead", "dead/list", "queues", "workers", "workers/web-9", "schedules", "decisions", "audit", "sign-in",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("path", EVERY)
@@ -285,6 +288,24 @@ def test_a_rate_or_a_count_that_is_none_is_refused(filled: Scenery, pages: Pages
     for wrong in ("many", "-1", "1e99", "٣"):
         answer = pages.post("/ui/dead/replay", {"reason_code": "NON_RETRYABLE", field: wrong})
         assert (wrong, answer.status_code) == (wrong, 422)
+
+
+def test_a_dead_job_leads_to_those_that_died_of_the_same(filled: Scenery, pages: Pages) -> None:
+    page = pages.get(f"/ui/jobs/{filled.showcase}")
+    [link] = [link for link in Seen(page.text).links if "dead/list?fingerprint=" in link]
+    assert "12 dead letters of this error" in Seen(page.text).words
+    letters = pages.get(str(page.url.join(link)))
+    assert letters.text.count('<tr id="job-') == 12
+    assert f'id="job-{filled.showcase}"' in letters.text
+
+
+def test_a_replay_of_all_that_match_is_offered_where_it_takes_no_more_than_is_seen(
+    filled: Scenery, pages: Pages
+) -> None:
+    for asked, offered in (("", True), ("&queue=mail", True), (f"&worker={scenery.OTHER_WORKER}", False)):
+        text = pages.get(f"/ui/dead/list?open=true{asked}").text
+        assert '<tr id="job-' in text
+        assert ("Replay the newest" in text) == offered
 
 
 def test_letters_one_by_one_say_what_became_of_them(filled: Scenery, pages: Pages, shop: App) -> None:

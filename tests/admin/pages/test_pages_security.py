@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +15,16 @@ from pages_client import Seen
 from probes import TOKEN
 
 import moves
+from pgflow import Actor
+from pgflow.admin import Query, Statement, nothing
 from pgflow.model import OutcomeKind
 from pgflow.plugins.admin.pages import PAGES, files
 from pgflow.plugins.admin.pages.desk import safe_next
 from pgflow.plugins.admin.pages.rendering import TEMPLATES, environment
 from pgflow.plugins.admin.pages.sessions import MOST_SESSIONS, Sessions
+from pgflow.plugins.audit import entries
+from pgflow.plugins.cron.schedules import Schedules
+from pgflow.plugins.cron.spec import Schedule
 from pgflow.store.admin import act
 
 if TYPE_CHECKING:
@@ -30,6 +36,23 @@ if TYPE_CHECKING:
 
 OF_TESTS = Path(__file__).parent / "vendor"
 XSS = '"><img src=x onerror="alert(1)"><script>alert(2)</script>\'{{7*7}}<b hx-get=/x hx-trigger=load>'
+
+BEAT = Query(
+    "hostile_beat",
+    """insert into pgflow.workers (id, started_at, beat_at, pid, slots, running, stopping, host, version, backend,
+      queues, tasks, long_running)
+    values (%(id)s, %(now)s, %(now)s, 1, 1, 1, false, %(text)s, %(text)s, %(text)s, %(texts)s, %(texts)s,
+      %(long)s::json)""",
+)
+
+NAMES = Query(
+    "hostile_names",
+    """with q as (insert into pgflow.queues (name, paused, paused_reason) values (%(text)s, true, %(text)s)),
+      j as (update pgflow.jobs set queue = %(text)s, task = %(text)s where id = %(id)s::uuid),
+      r as (update pgflow.ready set queue = %(text)s where job_id = %(id)s::uuid)
+    update pgflow.schedules set name = %(text)s, task = %(text)s, queue = %(text)s where name = 'other'""",
+)
+"""Names that no front door lets in: who may write to the tables may write them."""
 
 
 @pytest.fixture
@@ -184,7 +207,9 @@ FORGED = [
     {"sec-fetch-site": "same-site"},
     {"sec-fetch-site": "cross-site", "origin": "http://any.example"},
 ]
-POSTS = ["sign-in", "sign-out", "theme", "jobs/bulk", "jobs/x", "jobs/x/replay", "dead/replay"]
+POSTS = [
+    "sign-in", "sign-out", "theme", "jobs/bulk", "jobs/x", "jobs/x/replay", "dead/replay", "queues/x", "schedules/x",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("path", POSTS)
@@ -254,7 +279,11 @@ def test_read_only_is_kept_by_the_server_and_pages_offer_nothing(
     scenery.declare(app)
     made = scenery.build(app, db)
     pages = pages_of(app)
-    for path in ("", "jobs", f"jobs/{made.showcase}", f"jobs/{made.queued[0]}", "dead", "dead/list?open=true"):
+    for path in (
+        "", "jobs", f"jobs/{made.showcase}", f"jobs/{made.queued[0]}", "dead", "dead/list?open=true", "queues",
+        "queues/billing", "workers", f"workers/{scenery.WORKER}", "schedules", "schedules/warm-up", "decisions",
+        "audit",
+    ):  # fmt: skip
         seen = Seen(pages.get(f"/ui/{path}").text)
         posts = {form.action.rpartition("/")[2] for form in seen.forms if form.method == "post"}
         assert (path, posts) == (path, {"theme"})
@@ -264,6 +293,9 @@ def test_read_only_is_kept_by_the_server_and_pages_offer_nothing(
         (f"jobs/{made.queued[0]}", {"action": "cancel"}), (f"jobs/{made.showcase}", {"action": "reveal"}),
         (f"jobs/{made.showcase}/replay", {"confirm": "yes"}), ("jobs/bulk", {"action": "cancel", "id": made.queued[0]}),
         ("jobs/bulk", {"action": "cancel", "id": made.queued[0], "confirm": "1"}), ("dead/replay", {"confirm": "yes"}),
+        ("queues/mail", {"action": "pause"}), ("queues/billing", {"action": "resume"}),
+        ("queues/mail", {"action": "limits", "max_in_flight": "1"}), ("schedules/nightly", {"action": "run"}),
+        ("schedules/nightly", {"action": "pause"}), ("schedules/warm-up", {"action": "resume"}),
     ):  # fmt: skip
         assert (path, pages.post(f"/ui/{path}", fields, headers=own).status_code) == (path, 403)
     for method, path in (("POST", f"jobs/{made.queued[0]}/cancel"), ("PATCH", "queues/mail"), ("POST", "jobs")):
@@ -337,6 +369,14 @@ def test_what_others_wrote_is_shown_as_text(shop: App, pages: Pages) -> None:
         "dead/list",
         *(f"jobs/{one}" for one in ids),
         f"jobs/{ids[0]}/replay",
+        "queues",
+        "queues/default",
+        "workers",
+        "workers/w1",
+        "schedules",
+        "schedules/hostile",
+        "decisions",
+        "audit",
     ):
         answer = pages.get(f"/ui/{path}")
         assert answer.status_code == 200, (path, answer.text)
@@ -363,6 +403,17 @@ def _hostile(shop: App) -> list[str]:
     gave_up = moves.ended(first, OutcomeKind.DEAD, reason_code=XSS[:100], **said)
     moves.finish(shop.pool, [gave_up, moves.ended(second, OutcomeKind.FAILED, delay=900.0, **said)])
     shop.pool.run(act.pause("default", XSS))
+    shop.pool.run(act.decide("policy", "default", XSS, XSS[:100], task=XSS, job_id=ids[2], details={XSS: [XSS]}))
+    Schedules(shop).put("hostile", "shop.unknown", Schedule(seconds=60.0, args=[XSS], kwargs={XSS: XSS}))
+    Schedules(shop).pause("hostile", XSS)
+    shop.pool.run(act.decide("policy", XSS, XSS, XSS[:100], task=XSS, details={XSS: XSS}))
+    Schedules(shop).put("other", "shop.unknown", Schedule(seconds=60.0))
+    shop.pool.run(Statement(NAMES, {"text": XSS, "id": ids[2]}, nothing))
+    long = json.dumps([{"job_id": XSS, "task": XSS, "seconds": XSS}, XSS])
+    for worker in ("w1", XSS):
+        told = {"id": worker, "text": XSS, "long": long, "now": datetime.now(UTC), "texts": [XSS]}
+        shop.pool.run(Statement(BEAT, told, nothing))
+    shop.pool.run(entries.keep(Actor(XSS, frozenset()), XSS, f"/jobs/{XSS}", {"status": 200, XSS: XSS}))
     return ids
 
 

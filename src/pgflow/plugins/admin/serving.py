@@ -12,6 +12,7 @@ import anyio.to_thread
 
 from pgflow import PluginError, SettingsError
 from pgflow.admin import lifespans
+from pgflow.plugins.admin.ahead import prepared
 from pgflow.plugins.admin.asgi import build
 from pgflow.plugins.admin.server import AddressInUseError, Server
 
@@ -51,7 +52,8 @@ async def beside_worker(app: Any, address: Address, settings: AdminSettings) -> 
         return
     logger.info("admin at %s", server.url)
     try:
-        yield
+        with prepared(app):
+            yield
     finally:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(server.stop)
@@ -72,8 +74,9 @@ async def in_foreground(app: Any, address: Address, say: Callable[[str], None]) 
             await anyio.to_thread.run_sync(server.start)
             try:
                 say(f"pgflow admin at {server.url} (Ctrl-C stops it)")
-                async for _ in signals:
-                    break
+                with prepared(app):
+                    async for _ in signals:
+                        break
             finally:
                 with anyio.CancelScope(shield=True):
                     await anyio.to_thread.run_sync(server.stop)

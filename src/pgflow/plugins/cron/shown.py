@@ -20,6 +20,7 @@ def masked(app: Any, row: ScheduleRow) -> ScheduleRow:
         row,
         args=redacted_args(row.args, _parameters(task), sensitive),
         kwargs=redacted(row.kwargs, sensitive),
+        paused_reason=None if row.paused_reason is None else redacted_text(row.paused_reason),
         last_error=None if row.last_error is None else redacted_text(row.last_error),
     )
 

@@ -42,13 +42,16 @@ ENDING: Final = load("admin/ending", looks_twice=True)
 DEAD_LETTERS: Final = load("admin/dead_letters")
 DEAD_LETTER: Final = load("admin/dead_letter")
 DEAD_GROUPS: Final = load("admin/dead_groups")
+# no job is in two leases, so that what one attempt's look-up found is never asked for again: to remember it took a
+# third of the time that counting 20,000 running jobs takes
+EACH_ONCE: Final = {"enable_memoize": "off"}
 # with 80,000 entries in ten queues, sorting each queue's took 10 ms where the index gives them in 2
-QUEUES: Final = load("admin/queues", {"enable_sort": "off"})
+QUEUES: Final = load("admin/queues", {"enable_sort": "off", **EACH_ONCE})
 LIMITS: Final = load("limited/limits")
 WORKERS: Final = load("admin/workers")
 DECISIONS: Final = load("admin/decisions")
 DECISIONS_OF_JOB: Final = load("admin/decisions_of_job")
-COUNTS: Final = load("admin/counts")
+COUNTS: Final = load("admin/counts", EACH_ONCE)
 OUTCOMES: Final = load("admin/outcomes")
 READY_IS_LONG: Final = load("admin/ready_is_long")
 NEWEST: Final = load("admin/newest_jobs")

@@ -30,6 +30,7 @@ __all__ = [
     "drawn",
     "first_of",
     "last_minute",
+    "minutes_of",
     "series",
     "steps_of",
 ]
@@ -45,7 +46,13 @@ SUMS: Final = load("stats/sums")
 
 def last_minute(run: Run) -> list[QueueMinute]:
     """Look at the last 50 to 60 s of every queue that has settings, jobs, a live worker or an attempt in that time."""
-    standing = {row.name: row for row in run(look.queues())}
+    queues = run(look.queues())
+    return minutes_of(run, queues)
+
+
+def minutes_of(run: Run, queues: Sequence[QueueRow]) -> list[QueueMinute]:
+    """Give the last minute of queues that have been looked at, and of those with an attempt in that time."""
+    standing = {row.name: row for row in queues}
     now, since, sums = run(_minute())
     span = (now - since).total_seconds()
     names = sorted({*standing, *sums})

@@ -9,6 +9,7 @@ from pgflow.plugins.admin.api import (
     bulk,
     changes,
     dead,
+    decided,
     decisions,
     enqueue,
     events,
@@ -38,6 +39,7 @@ def endpoints() -> tuple[Endpoint, ...]:
         *reveal.ENDPOINTS,
         *dead.endpoints(),
         *decisions.ENDPOINTS,
+        *decided.ENDPOINTS,
         *queues.endpoints(),
         *workers.endpoints(),
     )

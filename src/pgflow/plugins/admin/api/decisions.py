@@ -1,10 +1,10 @@
-"""GET /ingest/decisions and /policy/decisions: what guardrails refused, and what policies put off."""
+"""GET /decisions, /ingest/decisions and /policy/decisions: what guardrails refused, and what policies put off."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic import Field
 
@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
     from pgflow.admin import Call
 
-SUMMARIES: Final = {"ingest": "List what guardrails refused", "policy": "List what policies put off"}
+SUMMARIES: Final = {
+    None: "List what guardrails refused and policies put off",
+    "ingest": "List what guardrails refused",
+    "policy": "List what policies put off",
+}
 
 
 class DecisionsQuery(Given):
@@ -27,6 +31,12 @@ class DecisionsQuery(Given):
     reason_code: Code | None = Field(None, description="only with this reason")
     limit: Limit = Field(100, description="the most to give, 1 to 500")
     cursor: CursorText | None = Field(None, description="next_cursor of the page before, with the same filters")
+
+
+class AllDecisionsQuery(DecisionsQuery):
+    """Parameters of the list of both kinds."""
+
+    kind: Literal["ingest", "policy"] | None = Field(None, description="only refused enqueues, or only jobs put off")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +57,26 @@ class DecisionItem:
     last_at: datetime | None
 
 
-def decisions_of(kind: str) -> Callable[[Call], Listed[DecisionItem]]:
-    """Make the answer that lists decisions of a kind."""
+def decisions_of(kind: str | None) -> Callable[[Call], Listed[DecisionItem]]:
+    """Make the answer that lists decisions of a kind, or of both."""
+    sealed_as = kind or "decisions"
 
     def answer(call: Call) -> Listed[DecisionItem]:
         asked: DecisionsQuery = call.query
-        filters = asked.model_dump(include={"queue", "reason_code"})
-        before = opened(call, kind, filters)
+        filters = asked.model_dump(exclude={"limit", "cursor"})
+        before = opened(call, sealed_as, filters)
         found = call.app.reads.run(
             look.decisions(
-                kind=kind, queue=asked.queue, reason_code=asked.reason_code, before=before, limit=asked.limit + 1
+                kind=kind or filters.get("kind"),
+                queue=asked.queue,
+                reason_code=asked.reason_code,
+                before=before,
+                limit=asked.limit + 1,
             )
         )
         page = found[: asked.limit]
         place = page[-1].id if len(found) > len(page) else None
-        return Listed([_item(row) for row in page], sealed(call, kind, filters, place))
+        return Listed([_item(row) for row in page], sealed(call, sealed_as, filters, place))
 
     return answer
 
@@ -85,9 +100,10 @@ def _item(row: DecisionRow) -> DecisionItem:
 
 ENDPOINTS = tuple(
     Endpoint(
-        method="GET", path=f"/{kind}/decisions", name=f"{kind}_decisions", summary=f"{summary}, newest first",
-        scope="read", answer=decisions_of(kind), query=DecisionsQuery, response=Listed[DecisionItem],
-        errors=(400, 422), tag="decisions",
+        method="GET", path=f"/{kind}/decisions" if kind else "/decisions",
+        name=f"{kind}_decisions" if kind else "list_decisions", summary=f"{summary}, newest first",
+        scope="read", answer=decisions_of(kind), query=DecisionsQuery if kind else AllDecisionsQuery,
+        response=Listed[DecisionItem], errors=(400, 422), tag="decisions",
     )
     for kind, summary in SUMMARIES.items()
 )  # fmt: skip

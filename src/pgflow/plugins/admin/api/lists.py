@@ -57,6 +57,11 @@ class Cached(Generic[T]):
             self._kept[app] = time.monotonic(), value
             return value
 
+    def forget(self, app: Any) -> None:
+        """Read it anew the next time: it has just been changed."""
+        with self._lock:
+            self._kept.pop(app, None)
+
     def last(self, app: Any) -> T | None:
         """Give what was read last, however long ago; None where nothing was."""
         kept = self._kept.get(app)

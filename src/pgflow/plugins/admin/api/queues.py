@@ -86,8 +86,13 @@ def one(call: Call) -> QueueItem:
     if found is not None:
         return _item(found)
     if name in call.app.queues:
-        return QueueItem(name, 0, False, 0, 0, None, 0, False, None, None, None, None, None)
+        return bare(name)
     raise _no_queue(name)
+
+
+def bare(name: str) -> QueueItem:
+    """Give a queue of which nothing is known now."""
+    return QueueItem(name, 0, False, 0, 0, None, 0, False, None, None, None, None, None)
 
 
 def limit(call: Call) -> QueueLimits:
@@ -99,6 +104,7 @@ def limit(call: Call) -> QueueLimits:
         raise Problem(422, "NOTHING_TO_CHANGE", detail, pointer="")
     name = _name(call)
     stands = call.app.db.run(act.set_limits(name, **given))
+    QUEUES.forget(call.app)
     call.note.update(given)
     return QueueLimits(name, stands.max_in_flight, stands.max_attempts_per_minute, stands.throttle_delay_ms)
 
@@ -109,6 +115,7 @@ def pause(call: Call) -> QueuePause:
     name = _name(call)
     before = call.app.db.run(look.limits()).get(name)
     call.app.db.run(act.pause(name, asked.reason))
+    QUEUES.forget(call.app)
     call.note["reason"] = asked.reason
     return QueuePause(name, paused=True, changed=before is None or not before.paused, reason=asked.reason)
 
@@ -116,7 +123,9 @@ def pause(call: Call) -> QueuePause:
 def resume(call: Call) -> QueuePause:
     """Let a queue be claimed again."""
     name = _name(call)
-    return QueuePause(name, paused=False, changed=call.app.db.run(act.resume(name)))
+    changed = call.app.db.run(act.resume(name))
+    QUEUES.forget(call.app)
+    return QueuePause(name, paused=False, changed=changed)
 
 
 def _name(call: Call) -> str:

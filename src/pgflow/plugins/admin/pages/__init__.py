@@ -7,7 +7,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pgflow.plugins.admin.pages import bulk, dead, job, jobs, overview, replaying, signing
+from pgflow.plugins.admin.pages import (
+    audit,
+    bulk,
+    dead,
+    decisions,
+    job,
+    jobs,
+    overview,
+    queues,
+    replaying,
+    schedules,
+    signing,
+    workers,
+)
 from pgflow.plugins.admin.pages.door import Door
 from pgflow.plugins.admin.pages.routes import routes
 from pgflow.plugins.admin.pages.site import Site
@@ -30,6 +43,11 @@ PAGES: tuple[Page, ...] = (
     *job.PAGES,
     *replaying.PAGES,
     *dead.PAGES,
+    *queues.PAGES,
+    *workers.PAGES,
+    *schedules.PAGES,
+    *decisions.PAGES,
+    *audit.PAGES,
     *signing.PAGES,
 )
 

@@ -1,4 +1,4 @@
-"""What a page does, as a command to be copied: for the terminal, and for curl."""
+"""What a page does, as a request to be copied, for curl."""
 
 from __future__ import annotations
 
@@ -18,14 +18,6 @@ def as_curl(desk: Desk, job: Any) -> str:
     if desk.app.settings.api_token is not None:
         lines.append('-H "x-api-key: $PGFLOW_API_TOKEN"')
     return " \\\n  ".join([*lines, f"-d {shlex.quote(json.dumps(body, ensure_ascii=False))}"])
-
-
-def as_cli(job: Any) -> list[str]:
-    """Give the commands about this job."""
-    found = [f"pgflow job {job.id}", f"pgflow explain {job.id}"]
-    if job.state in ("succeeded", "dead", "cancelled", "expired"):
-        return [*found, f"pgflow replay {job.id}"]
-    return [*found, f"pgflow cancel {job.id}"]
 
 
 def origin(desk: Desk) -> str:

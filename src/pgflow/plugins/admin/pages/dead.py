@@ -102,7 +102,9 @@ def letters(desk: Desk) -> Answered:
         "set_fields": [name for name, _ in desk.params if name not in ("open", "q", *filters.OF_LIST)],
         "queues": queue_names(desk.app),
         "tasks": sorted(desk.app.tasks),
-        "may_replay": desk.may("replay_dead"),
+        # a replay of all that match heeds fewer filters than the list: it is not offered where it would take more
+        "may_replay": desk.may("replay_dead")
+        and all(name in (*BY, "open", *filters.OF_LIST) for name, _ in desk.params),
         "may_bulk": desk.may("bulk_jobs"),
         "carried": [(name, value) for name, value in desk.params if name in BY],
         "open_only": desk.param("open") == "true",
@@ -121,7 +123,8 @@ def replay(desk: Desk, form: Form) -> Answered:
         told = desk.ask("replay_dead", body=body)
         return Shown("dead_done.html", {"told": told, "wanted": wanted, "rate": body.get("rate")})
     told = desk.ask("replay_dead", body={**body, "dry_run": True})
-    return Shown("dead_check.html", {"told": told, "wanted": wanted, "rate": body.get("rate"), "limit": body["limit"]})
+    given = {"told": told, "wanted": wanted, "rate": body.get("rate"), "labels": filters.LABELS}
+    return Shown("dead_check.html", given)
 
 
 def _whole(text: str) -> int:

@@ -142,6 +142,11 @@ class Desk:
     # what stands around a page
 
     @property
+    def changes(self) -> list[str]:
+        """The names of the endpoints that change something, as the audit has them."""
+        return sorted(name for name, endpoint in self._site.named.items() if endpoint.changes)
+
+    @property
     def actor(self) -> Actor:
         """Who looks."""
         return self.admitted.actor
@@ -170,7 +175,7 @@ class Desk:
         own = [
             Mark(page.title or "", self.to(page.path), page.icon, page.key, is_here=self._is_below(page.path))
             for page in self._site.pages
-            if page.title and (page.needs is None or page.needs in self._site.named)
+            if page.title and (page.needs is None or self.may(page.needs))
         ]
         return own + [Mark(one.title, self._root + one.path, "dot", None, is_here=False) for one in self._site.nav]
 

@@ -49,7 +49,12 @@ FIELDS: Final = (
     Field("created_before", "Created before", "2026-11-24T19:00:00Z"),
 )
 OF_DEAD: Final = (Field("reason_code", "Reason"), Field("fingerprint", "Error group"))
-LABELS: Final = {field.name: field.label for field in (*FIELDS, *OF_DEAD)} | {"q": "Error text", "state": "State"}
+OF_DECISIONS: Final = (Field("queue", "Queue"), Field("reason_code", "Reason", "QUEUE_PAUSED"))
+OF_AUDIT: Final = (Field("actor", "Who", "api-token"), Field("action", "What", "cancel_job"))
+LABELS: Final = {field.name: field.label for field in (*FIELDS, *OF_DEAD, *OF_AUDIT)} | {
+    "q": "Error text",
+    "state": "State",
+}
 
 
 def chips(desk: Desk, *but: str) -> list[Chip]:

@@ -2,40 +2,67 @@
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from pgflow.admin import Problem, troubles
 from pgflow.plugins.admin.api.dead import group_item
-from pgflow.plugins.admin.api.shared import COUNTS, GROUPS, QUEUES
+from pgflow.plugins.admin.api.shared import COUNTS, GROUPS, MINUTES, MOST_GROUPS, QUEUES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from datetime import datetime
-
     from pgflow.plugins.admin.api.dead import GroupItem
+    from pgflow.plugins.admin.api.rows import JobDetail
     from pgflow.plugins.admin.pages.desk import Desk
 
-ALIKE: Final = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8,}|[0-9]+")
-ALIKE_CHARACTERS: Final = 200
 GROUPED_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
-    """An error that several jobs share just now, numbers and ids in its text made alike."""
+class QueueLine:
+    """A queue, with its last minute where metrics tells of it."""
 
-    task: str
-    error_code: str | None
-    message: str | None
-    count: int
-    last_at: datetime
+    row: Any
+    minute: Any
+
+
+@dataclass(frozen=True, slots=True)
+class LongJob:
+    """A job that a worker has been running for longer than a heartbeat, as its heartbeat said."""
+
     job_id: str
-    retrying: bool
-    fingerprint: str | None = None
-    reason_code: str | None = None
-    deaths: list[int] | None = None
+    task: str | None
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLine:
+    """A worker, and what it has been running for long, the longest first."""
+
+    row: Any
+    long: list[LongJob]
+
+    @property
+    def is_lost(self) -> bool:
+        """True where it fell silent without a word of stopping."""
+        return not (self.row.alive or self.row.stopping)
+
+
+def worker_lines(desk: Desk, queue: str | None = None) -> list[WorkerLine]:
+    """List workers as GET /workers does, or those that take a queue: the silent first, then those that live."""
+    rows = [row for row in desk.ask("list_workers").items if queue is None or queue in row.queues]
+    lines = [WorkerLine(row, _long_jobs(row.long_running)) for row in rows]
+    return sorted(lines, key=lambda line: (not line.is_lost, not line.row.alive, line.row.started_at, line.row.id))
+
+
+def queue_lines(desk: Desk) -> list[QueueLine]:
+    """List queues as GET /queues does, each with its last minute."""
+    minutes = _minutes(desk)
+    return [QueueLine(row, minutes.get(row.name)) for row in desk.ask("list_queues").items]
+
+
+def minute_of(desk: Desk, queue: str) -> Any:
+    """Give a queue's last minute; None where nothing tells of it."""
+    return _minutes(desk).get(queue)
 
 
 def counts(app: Any, seconds: float | None = None) -> dict[str, int]:
@@ -49,34 +76,40 @@ def groups(desk: Desk, most: int) -> list[GroupItem]:
     return [group_item(group) for group in GROUPS.of(desk.app, GROUPED_SECONDS)[:most]]
 
 
+def alike(desk: Desk, job: JobDetail) -> GroupItem | None:
+    """Give the group of a dead letter's error, as it was some seconds ago; None where it stands alone."""
+    mine = job.task, job.reason_code, job.error_code, troubles.alike(job.error_message)
+    return next(
+        (
+            one
+            for one in groups(desk, MOST_GROUPS)
+            if (one.task, one.reason_code, one.error_code, troubles.alike(one.error_message)) == mine and one.count > 1
+        ),
+        None,
+    )
+
+
 def queue_names(app: Any) -> list[str]:
     """Name the queues that are known without a look: the app's own, and those that were seen last."""
     return sorted({*app.queues, *(row.name for row in QUEUES.last(app) or ())})
 
 
-def troubles(groups: Iterable[Any], retrying: Iterable[Any], most: int) -> list[Trouble]:
-    """Put together what jobs died of and what they are being retried for, the latest first."""
-    found = [
-        Trouble(
-            one.task, one.error_code, one.error_message, one.count, one.last_at, one.newest_job_id, False,
-            one.fingerprint, one.reason_code, one.deaths,
-        )
-        for one in groups
-    ]  # fmt: skip
-    alike: dict[tuple[str, str | None, str], list[Any]] = defaultdict(list)
-    for job in retrying:
-        if job.finished_at or job.error_code:
-            alike[job.task, job.error_code, _alike(job.error_message)].append(job)
-    for (task, code, _), jobs in alike.items():
-        last = max(jobs, key=_since)
-        found.append(Trouble(task, code, last.error_message, len(jobs), _since(last), last.id, True))
-    return sorted(found, key=lambda one: one.last_at, reverse=True)[:most]
+def _minutes(desk: Desk) -> dict[str, Any]:
+    if not desk.may("metrics"):
+        return {}
+    try:
+        desk.permit("metrics")
+    except Problem:
+        return {}
+    return {one.queue: one for one in MINUTES.of(desk.app)}
 
 
-def _since(job: Any) -> datetime:
-    since: datetime = job.finished_at or job.created_at
-    return since
+def _long_jobs(said: Any) -> list[LongJob]:
+    # a worker of another version may say it otherwise
+    jobs = [one for one in said if isinstance(one, dict) and one.get("job_id")] if isinstance(said, list) else []
+    found = [LongJob(str(one["job_id"]), one.get("task"), _number(one.get("seconds"))) for one in jobs]
+    return sorted(found, key=lambda job: -(job.seconds or 0.0))
 
 
-def _alike(message: str | None) -> str:
-    return ALIKE.sub("#", (message or "")[:ALIKE_CHARACTERS].lower())
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) else None

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from pgflow.admin import Problem
+from pgflow.admin import Problem, life, steps, traces, trees, words
 from pgflow.plugins.admin.api.bulk import FITTING
-from pgflow.plugins.admin.pages import traces
-from pgflow.plugins.admin.pages.commands import as_cli, as_curl
+from pgflow.plugins.admin.pages.commands import as_curl
+from pgflow.plugins.admin.pages.glances import alike
 from pgflow.plugins.admin.pages.page import Elsewhere, Page, Shown
-from pgflow.plugins.admin.pages.story import scaled, stretches
-from pgflow.plugins.admin.pages.trees import is_masked, tree
 
 if TYPE_CHECKING:
     from pgflow.plugins.admin.pages.desk import Desk
     from pgflow.plugins.admin.pages.forms import Form
     from pgflow.plugins.admin.pages.page import Answered
-    from pgflow.plugins.admin.pages.traces import Frame, Part
-    from pgflow.plugins.admin.pages.trees import Node
 
 ENDED: Final = ("succeeded", "dead", "cancelled", "expired")
 ACTIONS: Final = {"retry": "retry_job", "cancel": "cancel_job", "discard": "bulk_jobs"}
 NOTES: Final = {"retried": "retried", "cancelled": "cancelled", "asked": "asked", "discarded": "discarded"}
 MOST_TRACEBACK: Final = 60_000
-UTC_TIME: Final = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\+00:00")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +27,10 @@ class Run:
     """An attempt as the page has it: `is_open` where its details are unfolded, `where` the line that failed."""
 
     attempt: Any
-    trace: list[Part]
-    where: Frame | None
+    trace: list[traces.Part]
+    where: traces.Frame | None
     is_open: bool
-    result: Node | None
+    result: trees.Node | None
 
 
 def show(desk: Desk) -> Shown:
@@ -66,28 +60,30 @@ def _shown(desk: Desk, revealed: Any) -> Shown:
     told = desk.ask("job_timeline", job_id=job_id)
     explained = desk.ask("explain_job", job_id=job_id)
     family = desk.ask("job_lineage", job_id=job_id)
-    life, runs = stretches(told.events), _runs(told.attempts)
+    stretches, runs = life.stretches(told.events), _runs(told.attempts)
     source = revealed or job
-    call = {"args": source.args, "kwargs": source.kwargs}
     given = {
         "job": job,
         "told": told,
         "explained": explained,
-        "paragraph": _spoken(explained.explanation, job),
+        "paragraph": words.spoken(explained.explanation, job.id, job.task),
         "family": family if len(family.items) > 1 else None,
-        "life": life,
-        "scale": scaled(life),
+        "life": stretches,
+        "scale": life.scaled(stretches),
         "runs": runs,
         "where": next((run.where for run in runs if run.is_open), None),
-        "arguments": tree(_call(call)),
-        "headers": tree(source.headers) if source.headers else None,
+        "arguments": trees.tree(trees.call(source.args, source.kwargs)),
+        "headers": trees.tree(source.headers) if source.headers else None,
         "revealed": revealed is not None,
-        "may_reveal": revealed is None and is_masked([job.args, job.kwargs, job.headers]) and desk.may("reveal_job"),
+        "may_reveal": revealed is None
+        and trees.is_masked([job.args, job.kwargs, job.headers])
+        and desk.may("reveal_job"),
+        "alike": alike(desk, job) if job.state == "dead" and desk.may("dead_groups") else None,
         "actions": _actions(desk, job),
         "may_replay": job.state in ENDED and desk.may("replay_job"),
         "ended": job.state in ENDED,
         "curl": as_curl(desk, job),
-        "cli": as_cli(job),
+        "cli": steps.commands(job),
     }
     return Shown("job.html", given)
 
@@ -100,7 +96,7 @@ def _runs(attempts: list[Any]) -> list[Run]:
             traces.parts(one.traceback[:MOST_TRACEBACK]) if one.traceback else [],
             traces.failing(one.traceback),
             bool(failed) and one.attempt_no == failed[-1],
-            tree(one.result) if one.result is not None else None,
+            trees.tree(one.result) if one.result is not None else None,
         )
         for one in reversed(attempts)
     ]
@@ -108,24 +104,10 @@ def _runs(attempts: list[Any]) -> list[Run]:
 
 def _actions(desk: Desk, job: Any) -> list[tuple[str, str]]:
     offered = (("retry", "Run again" if job.state == "dead" else "Run now"), ("cancel", "Cancel"))
-    found = [(name, words) for name, words in offered if job.state in FITTING[name] and desk.may(ACTIONS[name])]
+    found = [(name, said) for name, said in offered if job.state in FITTING[name] and desk.may(ACTIONS[name])]
     if job.state == "dead" and desk.may("bulk_jobs"):
         found.append(("discard", "Discard"))
     return found
-
-
-def _call(call: dict[str, Any]) -> Any:
-    args, kwargs = call["args"], call["kwargs"]
-    if args and kwargs:
-        return call
-    return args or kwargs
-
-
-def _spoken(paragraph: str, job: Any) -> list[tuple[str, bool]]:
-    # the page says above which job it is; what stands between backticks is code
-    named = paragraph.replace(f"Job {job.id} ({job.task})", "This job", 1)
-    parts = UTC_TIME.sub(r"\1 UTC", named).split("`")
-    return [(text, bool(place % 2)) for place, text in enumerate(parts) if text]
 
 
 PAGES = (Page(path="jobs/{job_id}", name="job", show=show, act=act),)

@@ -65,4 +65,4 @@ def actions(desk: Desk, state: str) -> list[tuple[str, str]]:
     return [(name, words) for name, words in ACTIONS if not state or state in FITTING[name]]
 
 
-PAGES = (Page(path="jobs", name="jobs", show=show, title="Jobs", icon="jobs", key="w"),)
+PAGES = (Page(path="jobs", name="jobs", show=show, title="Jobs", icon="jobs", key="j"),)

@@ -14,5 +14,8 @@ NOTES: Final[dict[str, str]] = {
     "paused": "Paused: what runs goes on, and nothing new begins.",
     "resumed": "Resumed.",
     "limited": "The limits are set.",
+    "schedule-paused": "Paused: it makes no job until it is resumed.",
+    "schedule-resumed": "Resumed: it goes on with its next slot.",
+    "ran": "Made now: this is the new job. The slots to come stay as they are.",
     "signed-out": "You are signed out.",
 }

@@ -37,7 +37,8 @@ class Page:
     """One page. `path` is below `/ui/`, such as `jobs/{job_id}`; `show(desk)` answers GET, `act(desk, form)` POST.
 
     Both are called in a thread. A page with a `title` is in the navigation, where `key` (`g` and this letter) leads to
-    it and `needs` names the endpoint without which it is left out. `is_open` needs no token.
+    it and `needs` names the endpoint without which it is left out, as for those who may not ask it. `is_open` needs no
+    token.
     """
 
     path: str

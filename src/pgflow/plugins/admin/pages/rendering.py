@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from pgflow.admin import words
+from pgflow.plugins.admin.pages.charts import bars
 from pgflow.plugins.admin.pages.files import address
-from pgflow.plugins.admin.pages.words import FILTERS
 from pgflow.plugins.admin.replies import Reply
 
 if TYPE_CHECKING:
@@ -31,10 +32,16 @@ def environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.filters.update(FILTERS)
+    made.filters.update(words.FILTERS, bars=bars)
     # filters that would let a text through unescaped
     del made.filters["safe"], made.filters["xmlattr"]
     return made
+
+
+def compile_ahead() -> None:
+    """Compile every template: some 0.3 s, of which the first page would wait for a third."""
+    for name in environment().list_templates():
+        environment().get_template(name)
 
 
 def rendered(shown: Shown, **around: Any) -> Reply:

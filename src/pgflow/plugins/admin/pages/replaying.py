@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from pgflow.admin import Problem
+from pgflow.admin import Problem, trees, words
 from pgflow.plugins.admin import strict_json
 from pgflow.plugins.admin.pages.glances import queue_names
 from pgflow.plugins.admin.pages.page import Elsewhere, Page, Shown
-from pgflow.plugins.admin.pages.trees import compared, is_masked
-from pgflow.plugins.admin.pages.words import pretty
 
 if TYPE_CHECKING:
     from pgflow.plugins.admin.pages.desk import Desk
@@ -33,7 +31,7 @@ class Wish:
 def show(desk: Desk) -> Shown:
     """Show the form, filled with the job's own."""
     job = _job(desk)
-    return _form(desk, job, Wish("", "", pretty(job.args), pretty(job.kwargs)))
+    return _form(desk, job, Wish("", "", words.pretty(job.args), words.pretty(job.kwargs)))
 
 
 def act(desk: Desk, form: Form) -> Answered:
@@ -52,8 +50,8 @@ def act(desk: Desk, form: Form) -> Answered:
             raise
         return _form(desk, job, wish, problem)
     old, new = {"args": job.args, "kwargs": job.kwargs}, given
-    rows = compared(old, new) if old != new else []
-    return Shown("replay_check.html", {"job": job, "wish": wish, "rows": rows, "masked": is_masked(old)})
+    rows = trees.compared(old, new) if old != new else []
+    return Shown("replay_check.html", {"job": job, "wish": wish, "rows": rows, "masked": trees.is_masked(old)})
 
 
 def _job(desk: Desk) -> Any:
@@ -69,19 +67,19 @@ def _form(desk: Desk, job: Any, wish: Wish, problem: Problem | None = None) -> S
         "wish": wish,
         "problem": problem,
         "queues": queues,
-        "masked": is_masked([job.args, job.kwargs]),
+        "masked": trees.is_masked([job.args, job.kwargs]),
     }
     return Shown("replay.html", given, problem.status if problem else 200)
 
 
 def _given(wish: Wish, job: Any) -> dict[str, Any]:
     given: dict[str, Any] = {}
-    for name, kind, words in KINDS:
+    for name, kind, said in KINDS:
         text = getattr(wish, name)
         # a form without this field means the job's own
         value = strict_json.parse(text.encode()) if text.strip() else getattr(job, name)
         if not isinstance(value, kind):
-            raise Problem(422, "INVALID_VALUE", f"{name} must be {words}", pointer=f"/{name}")
+            raise Problem(422, "INVALID_VALUE", f"{name} must be {said}", pointer=f"/{name}")
         given[name] = value
     return given
 

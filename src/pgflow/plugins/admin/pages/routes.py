@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pgflow.plugins.admin.pages.page import Answered
     from pgflow.plugins.admin.pages.site import Site
 
-DATA: Final = ("events", "stats")
+DATA: Final = ("events", "stats", "decision_stats")
 """Endpoints of the API that pages read by script; below `/ui/`, a session lets them in."""
 SCOPE: Final = "read"
 

@@ -153,7 +153,7 @@
       const more = find("[data-fresh]");
       if (more && fresh) {
         more.hidden = false;
-        find("a", more).textContent = fresh === rows().length ? "Show newer jobs" : `Show ${fresh} newer`;
+        find("a", more).textContent = fresh === rows().length ? "Show newer" : `Show ${fresh} newer`;
       }
     } finally { refreshing = false; refreshed = Date.now(); }
   };
@@ -162,6 +162,7 @@
   const FIELDS = {
     ends: [["jobs_per_sec", "good", 1, "ended"], ["failed", "bad", 1, "failed"]],
     wait: [["wait_p50_ms", "soft", .001, "p50"], ["wait_p95_ms", "middle", .001, "p95"], ["wait_p99_ms", "strong", .001, "p99"]],
+    decided: [["ingest", "bad", 1, "refused"], ["policy", "good", 1, "put off"]],
     run: [["run_p50_ms", "soft", .001, "p50"], ["run_p95_ms", "middle", .001, "p95"], ["run_p99_ms", "strong", .001, "p99"]],
   };
   const DASHES = { bad: [5, 3], middle: [5, 3], soft: [1.5, 3] };
@@ -178,7 +179,8 @@
   const span = (seconds) => seconds == null ? "–" : seconds >= 3600 ? `${+(seconds / 3600).toFixed(1)} h`
     : seconds >= 60 ? `${+(seconds / 60).toFixed(1)} min` : seconds >= 1 ? `${+seconds.toFixed(1)} s`
     : seconds >= .01 || !seconds ? `${Math.round(seconds * 1000)} ms` : `${+(seconds * 1000).toFixed(1)} ms`;
-  const rate = (value) => value == null ? "–" : `${+value.toFixed(value >= 10 ? 0 : 2)}/s`;
+  const rate = (unit) => (value) => value == null ? "–" : `${+value.toFixed(value >= 10 ? 0 : 2)}${unit}`;
+  const isLong = (times) => times.at(-1) - times[0] > 86400;
   const drawn = new Map();
   const dataOf = (key, items) => [items.map((one) => Date.parse(one.at) / 1000), ...FIELDS[key].map(([field, , scale]) =>
     items.map((one) => field === "failed" ? (one.seconds ? one.failed / one.seconds : 0) : one[field] == null ? null : one[field] * scale))];
@@ -191,7 +193,7 @@
         const { idx, left } = plot.cursor;
         box.hidden = idx == null || left < 0;
         if (box.hidden) return;
-        const time = new Date(plot.data[0][idx] * 1000).toISOString().slice(11, 19);
+        const time = new Date(plot.data[0][idx] * 1000).toISOString().slice(...(isLong(plot.data[0]) ? [5, 16] : [11, 19])).replace("T", " ");
         box.textContent = [`${time} UTC`, ...plot.series.slice(1).map((line, n) => `${line.label} ${write(plot.data[n + 1][idx])}`)].join("\n");
         box.style.left = `${left > plot.over.clientWidth / 2 ? left - box.offsetWidth - 8 : left + 8}px`;
         box.style.top = "0px";
@@ -201,7 +203,7 @@
   const draw = (figure, items) => {
     const key = figure.dataset.chart, place = find("[data-plot]", figure), data = dataOf(key, items);
     if (drawn.has(key)) { drawn.get(key).setData(data); return; }
-    const write = figure.dataset.unit === "s" ? span : rate, ink = colourOf("ink"), grid = colourOf("grid");
+    const write = figure.dataset.unit === "s" ? span : rate(figure.dataset.unit), ink = colourOf("ink"), grid = colourOf("grid");
     const font = `11px ${getComputedStyle(document.body).fontFamily}`;
     const size = () => ({ width: place.clientWidth, height: place.clientHeight });
     place.replaceChildren();
@@ -211,7 +213,7 @@
       ...size(), legend: { show: false }, padding: [8, 4, 0, 0], cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
       scales: { y: { range: (_, __, most) => [0, most > 0 ? most * 1.08 : 1] } },
-      axes: [{ ...axis, grid: { show: false }, size: 24, space: 64, values: "{HH}:{mm}" }, { ...axis, size: 52, space: 32, values: (_, ticks) => ticks.map((one) => one ? write(one) : "0") }],
+      axes: [{ ...axis, grid: { show: false }, size: 24, space: 64, values: isLong(data[0]) ? "{MM}-{DD}" : "{HH}:{mm}" }, { ...axis, size: 52, space: 32, values: (_, ticks) => ticks.map((one) => one ? write(one) : "0") }],
       series: [{}, ...FIELDS[key].map(([, name, , label]) => ({ label, stroke: colourOf(name), width: 1.75, dash: DASHES[name], points: { show: false }, spanGaps: false }))],
       plugins: [tip(write)],
     }, data, place);
@@ -228,13 +230,17 @@
     const answer = await fetch(figures[0].dataset.url, { headers: { accept: "application/json" } });
     if (!answer.ok) return;
     const { items } = await answer.json();
-    if (items.length > 1) items.pop(); // it is under way
+    if (items.length > 1 && figures[0].dataset.unit) items.pop(); // a rate of what is under way says little
     figures.forEach((figure) => draw(figure, items));
   };
 
   document.addEventListener("glance", () => { sign("Live", false); refreshRows(); refreshCharts(); });
   document.addEventListener("htmx:after:swap", () => { dress(); tick(); });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { drawn.forEach((plot) => plot.destroy()); drawn.clear(); charted = 0; refreshCharts(); });
+  // on a phone the navigation is wider than the screen: the page one is on is brought into sight, and nothing else moves
+  const here = find(".nav [aria-current]"), bar = here?.closest("nav");
+  const beyond = here ? here.getBoundingClientRect().right - bar.getBoundingClientRect().right : 0;
+  if (beyond > 0) bar.scrollLeft += beyond + here.offsetWidth;
   dress();
   refreshCharts();
 })();

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any, Final
 
-from pgflow.plugins.admin.pages.words import pretty
+from pgflow.telling.words import pretty
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,6 +53,13 @@ def tree(value: Any, key: str | None = None, depth: int = 0) -> Node:
     children = [tree(one, str(name), depth + 1) for name, one in pairs[:MOST_CHILDREN]]
     left_out = max(len(pairs) - MOST_CHILDREN, 0)
     return Node(key, "object" if isinstance(value, dict) else "list", "", children, left_out)
+
+
+def call(args: Any, kwargs: Any) -> Any:
+    """Put a job's arguments together: those by place, those by name, or both under these words."""
+    if args and kwargs:
+        return {"args": args, "kwargs": kwargs}
+    return args or kwargs
 
 
 def is_masked(value: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ HOUR: Final = 3_600
 DAY: Final = 86_400
 PARTS: Final = ((DAY, "d", HOUR, "h"), (HOUR, "h", MINUTE, "min"), (MINUTE, "min", 1, "s"))
 NOTHING: Final = "\N{EN DASH}"
+UTC_TIME: Final = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\+00:00")
 COUNTED_TO: Final = 100_000
 """Where the store stops counting; one more means more than these."""
 
@@ -104,6 +106,16 @@ def short_id(job_id: str | None) -> str:
 def pretty(value: Any) -> str:
     """Write JSON for people."""
     return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+
+
+def spoken(paragraph: str, job_id: str, task: str) -> list[tuple[str, bool]]:
+    """Cut an explanation where its code begins and ends, each part with whether it is code.
+
+    Which job it is, and that times are in UTC, is known to who reads it here.
+    """
+    named = paragraph.replace(f"Job {job_id} ({task})", "This job", 1)
+    parts = UTC_TIME.sub(r"\1 UTC", named).split("`")
+    return [(text, bool(place % 2)) for place, text in enumerate(parts) if text]
 
 
 FILTERS: Final = {
