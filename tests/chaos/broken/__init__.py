@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Final
 
 from chaos.broken.claims import CLAIMS
+from chaos.broken.driving import DRIVING
 from chaos.broken.enqueues import ENQUEUES
 from chaos.broken.outcomes import OUTCOMES
 from chaos.broken.upkeep import UPKEEP
 
-ALL: Final = (*OUTCOMES, *CLAIMS, *ENQUEUES, *UPKEEP)
+ALL: Final = (*OUTCOMES, *CLAIMS, *DRIVING, *ENQUEUES, *UPKEEP)
