@@ -106,6 +106,7 @@ async def test_looking_goes_on_after_a_fault_and_limits_too_old_hold_back(
     app.hooks.has("pgflow_before_claim")
     app.db.run(act.set_limits("mail", max_in_flight=5))
     monkeypatch.setattr(policies, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(policies, "IDLE_SECONDS", 0.02)
     lifespan = plugin.pgflow_lifespan(app, "worker")
     assert lifespan is not None
     async with lifespan:
