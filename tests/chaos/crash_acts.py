@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import psycopg
 
 from chaos import crash_upkeep as upkeep
-from chaos.crash_scene import Scene
+from chaos.crash_scene import GHOST, Scene
 from pgflow import State, WorkerInfo, hookimpl
 from pgflow.model import OutcomeKind
 from pgflow.plugins.prune.rounds import Ages
@@ -195,7 +195,7 @@ def lost(url: str, ledger: Path) -> None:
             taken = scene.claim(2)
             if taken:
                 scene.app.pool.run(sql.void([job.lease_id for job in taken]))
-                again = scene.app.pool.run(sql.recover("ghost", [job.lease_id for job in taken])).jobs
+                again = scene.app.pool.run(sql.recover(GHOST, [job.lease_id for job in taken])).jobs
                 scene.finish(again[:1], OutcomeKind.SUCCEEDED, rest=True)
         with psycopg.connect(url, autocommit=True) as db:
             db.execute("update pgflow.leases set expires_at = now() - interval '1 s'")

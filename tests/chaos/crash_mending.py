@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import psycopg
 
-from chaos.crash_scene import Scene, kept
+from chaos.crash_scene import GHOST, Scene, kept
 from pgflow.store import settle
 
 if TYPE_CHECKING:
@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 def mend(url: str, ledger: Path, *, lapse: bool, timeout: float = 60) -> None:
     """Do what a healthy worker and an operator do behind a fault, until every job has ended.
 
-    `lapse` says that whoever held leases is dead: they lapse at once, instead of in their time.
+    `lapse` says that whoever held leases is dead: they lapse at once, instead of in their time. A ghost always is.
     """
     with psycopg.connect(url, autocommit=True) as db:
-        if lapse:
-            db.execute("update pgflow.leases set expires_at = clock_timestamp() - interval '1 s'")
+        db.execute(
+            "update pgflow.leases set expires_at = clock_timestamp() - interval '1 s' where %s or worker_id = %s",
+            [lapse, GHOST],
+        )
         db.execute("update pgflow.queues set paused = false, paused_reason = null where paused")
         queues = [name for (name,) in db.execute("select distinct queue from pgflow.jobs")]
     if not queues:

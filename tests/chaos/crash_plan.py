@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from chaos.crash_acts import Act
     from pgflow.store.points import Point
@@ -63,3 +63,9 @@ def sliced(cases: Iterable[Case]) -> list[Case]:
             if (case.moment, case.fault) == turn or (every and (case.fault != "stall" or case.moment == turn[0]))
         ]
     return chosen
+
+
+def share(cases: Sequence[Case], nth: int, of: int) -> list[Case]:
+    """Give one of so many shares, each with as many stalls as the others."""
+    stalls = [case for case in cases if case.fault == "stall"]
+    return stalls[nth::of] + [case for case in cases if case.fault != "stall"][nth::of]

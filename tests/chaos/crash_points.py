@@ -7,6 +7,7 @@ a healthy worker ends what is left, and the invariants are checked.
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import os
 import select
@@ -26,7 +27,7 @@ from chaos.checker import check, explained
 from chaos.crash_acts import ALL, Act
 from chaos.crash_child import Child, stage
 from chaos.crash_mending import mend
-from chaos.crash_plan import FAULTS, Case, plan, sliced
+from chaos.crash_plan import FAULTS, Case, plan, share, sliced
 from chaos.crash_scene import Struck
 from chaos.ledger import read
 from pgflow import App
@@ -34,7 +35,7 @@ from pgflow.store import databases, points
 from pgflow.store.embedded import acquire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from pgflow.store.points import Point
 
@@ -103,6 +104,21 @@ def record(server: str, template: str) -> list[tuple[Act, list[Point]]]:
             raise RuntimeError(msg)
         found[name] = [points.Point(*point) for point in json.loads(text)]
     return [(act, found[act.name]) for act in ALL]
+
+
+def recall(file: Path | None, look: Callable[[], list[tuple[Act, list[Point]]]]) -> list[tuple[Act, list[Point]]]:
+    """Give the edges a file keeps; the first to ask finds them, and others wait for it."""
+    if file is None:
+        return look()
+    with file.open("a+", encoding="utf-8") as kept:
+        fcntl.flock(kept, fcntl.LOCK_EX)
+        kept.seek(0)
+        text = kept.read()
+        if not text:
+            found = look()
+            kept.write(json.dumps([[act.name, reached] for act, reached in found]))
+            return found
+    return [(BY_NAME[name], [points.Point(*point) for point in reached]) for name, reached in json.loads(text)]
 
 
 def _record(act: Act, server: str, template: str, told: int) -> None:
@@ -206,12 +222,13 @@ def main() -> int:
             case = Case(*asked.case)
             return tell([Result(case, judge(case, server, template, mends=not asked.unmended), 0.0)])
         began = time.monotonic()
-        recorded = record(server, template)
+        recorded = recall(asked.edges, partial(record, server, template))
         if asked.list:
             say("\n".join(f"{act.name}: {name}, {moment}" for act, found in recorded for name, moment in found))
             return 0
         cases = sliced(plan(recorded)) if asked.slice else plan(recorded)
         cases = [c for c in cases if asked.only in f"{c.act} {c.name}" and asked.fault in (None, c.fault)]
+        cases = share(cases, *asked.share)
         edges = len({case[1:3] for case in cases})
         say(f"{edges} edges, {len(cases)} cases; {time.monotonic() - began:.1f} s to find them")
         broken = tell(run(cases, server, template, at_once=asked.at_once, stalled=asked.stalled))
@@ -228,6 +245,8 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--unmended", action="store_true", help="with --case: check without mending, which must fail")
     parser.add_argument("--at-once", type=int, default=2 * (os.cpu_count() or 1))
     parser.add_argument("--stalled", type=int, default=8, help="cases that stall at once")
+    parser.add_argument("--share", nargs=2, type=int, default=(0, 1), metavar=("NTH", "OF"), help="every OF-th case")
+    parser.add_argument("--edges", type=Path, help="a file that keeps the edges found, for whoever asks next")
     parser.add_argument("--list", action="store_true", help="name the edges, and run nothing")
     return parser
 

@@ -29,6 +29,8 @@ IDS: Final = IdMaker()
 BUILTIN: Final = ("admin", "audit", "auth", "cron", "guardrails", "logs", "metrics", "policies", "prune", "retry")
 LEASE_SECONDS: Final = 1
 STEP_SECONDS: Final = 10
+GHOST: Final = "ghost"
+"""A worker that is not there any more."""
 
 
 class Struck(Exception):  # noqa: N818 - it is what happens, not an error of the code
@@ -182,7 +184,7 @@ class Scene:
         with psycopg.connect(self.url, autocommit=True) as db:
             return db.execute(query).fetchone() is not None
 
-    def claim(self, most: int = 10, *, queue: str = "default", worker: str = "ghost") -> list[Claimed]:
+    def claim(self, most: int = 10, *, queue: str = "default", worker: str = GHOST) -> list[Claimed]:
         """Claim as a worker that is not there any more."""
         lone = [sql.new_lease_id() for _ in range(4)]
         statement = sql.claim(queue, worker, sql.new_lease_id(), lone, most, 60, mark=sql.HEAD, suspects=True)
@@ -192,7 +194,7 @@ class Scene:
         """End hand-overs as a worker would; with `rest` their leases hold more."""
         for job in jobs:
             token = job.headers and job.headers.get("token")
-            self.ledger.note("began", token=token, job_id=job.job_id, attempt=job.attempt, worker="ghost")
+            self.ledger.note("began", token=token, job_id=job.job_id, attempt=job.attempt, worker=GHOST)
             self.ledger.note("ended", token=token, job_id=job.job_id, attempt=job.attempt)
         spent = int(kind in (OutcomeKind.FAILED, OutcomeKind.DEAD))
         outcomes = [Outcome(job, kind, 1.0, 1.001, job.spent + spent, **fields) for job in jobs]

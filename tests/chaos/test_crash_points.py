@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from chaos.crash_acts import ALL
-from chaos.crash_plan import FAULTS, HOT, Case, plan, sliced
+from chaos.crash_plan import FAULTS, HOT, Case, plan, share, sliced
 from chaos.crash_points import named_in_files
 from pgflow.store.points import Point
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SECONDS = 600
+SHARES = 4
 ROOT = Path(__file__).parents[2]
 
 
@@ -29,22 +32,30 @@ def crash(server: str, *words: str) -> tuple[int, str]:
     return done.returncode, done.stdout + (done.stderr if done.returncode else "")
 
 
+@pytest.fixture(scope="session")
+def edges(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Name a file that keeps the edges found, one for all workers of the test run."""
+    base = tmp_path_factory.getbasetemp()
+    return str((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "edges.json")
+
+
 def moments(cases: Sequence[Case]) -> set[tuple[str, str, str]]:
     return {(case.name, case.moment, case.fault) for case in cases}
 
 
-def test_every_statement_there_is_is_reached_by_the_life_that_is_broken(server_url: str) -> None:
-    status, told = crash(server_url, "--list")
+def test_every_statement_there_is_is_reached_by_the_life_that_is_broken(server_url: str, edges: str) -> None:
+    status, told = crash(server_url, "--list", "--edges", edges)
     assert status == 0, told
     reached = {line.partition(": ")[2].rpartition(", ")[0] for line in told.splitlines()}
     assert len(named_in_files()) > 100
     assert named_in_files() - reached == set()
 
 
+@pytest.mark.parametrize("nth", range(SHARES))
 def test_broken_at_any_edge_of_the_hot_path_and_once_at_every_other_statement_all_is_made_whole(
-    server_url: str,
+    server_url: str, edges: str, nth: int
 ) -> None:
-    status, told = crash(server_url, "--slice")
+    status, told = crash(server_url, "--slice", "--share", str(nth), str(SHARES), "--edges", edges)
     assert status == 0, told
 
 
@@ -58,6 +69,8 @@ def test_the_plan_has_every_edge_with_every_fault_and_the_slice_every_statement(
     assert sum(edge[0] in HOT and edge[2] == "stall" for edge in chosen) == 1
     assert {name for name, _, _ in chosen} == {"claim", "a", "b", "c"}
     assert len({fault for name, _, fault in chosen if name not in HOT}) == 3
+    shares = [share(cases, nth, 3) for nth in range(3)]
+    assert sorted(case for part in shares for case in part) == sorted(cases)
 
 
 def test_an_edge_that_is_not_reached_is_told(server_url: str) -> None:

@@ -48,7 +48,10 @@ def limits(claim: Claim) -> tuple[int, int | None, int | None, float]:
 
 
 @anyio_only
-async def test_what_operators_set_outranks_what_code_says_limit_by_limit(make_app: Callable[..., App]) -> None:
+async def test_what_operators_set_outranks_what_code_says_limit_by_limit(
+    make_app: Callable[..., App], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(policies, "LOOK_SECONDS", 0.05)
     plugin = Policies(limits={"mail": {"max_in_flight": 10, "throttle_delay_ms": 250}})
     app = make_app(plugin)
     app.hooks.has("pgflow_before_claim")
@@ -77,7 +80,10 @@ async def test_a_stricter_limit_of_another_plugin_stays(make_app: Callable[..., 
 
 
 @anyio_only
-async def test_a_paused_queue_is_held_back_with_the_reason(make_app: Callable[..., App]) -> None:
+async def test_a_paused_queue_is_held_back_with_the_reason(
+    make_app: Callable[..., App], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(policies, "LOOK_SECONDS", 0.05)
     plugin = Policies()
     app = make_app(plugin)
     app.db.run(act.pause("mail", "stocktaking"))
@@ -106,6 +112,7 @@ async def test_looking_goes_on_after_a_fault_and_limits_too_old_hold_back(
     app.hooks.has("pgflow_before_claim")
     app.db.run(act.set_limits("mail", max_in_flight=5))
     monkeypatch.setattr(policies, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(policies, "IDLE_SECONDS", 0.02)
     lifespan = plugin.pgflow_lifespan(app, "worker")
     assert lifespan is not None
     async with lifespan:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 
-PATIENCE = {"PGFLOW_CLAIM_TIMEOUT_SECONDS": "4"}
+PATIENCE = {"PGFLOW_CLAIM_TIMEOUT_SECONDS": "2"}
 
 
 @pytest.fixture

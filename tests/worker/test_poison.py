@@ -134,7 +134,7 @@ def test_a_job_that_never_gives_the_loop_back_is_named_and_its_process_ended(fle
 
 
 def test_a_job_that_holds_the_loop_up_longer_than_the_lease_keeps_it(fleet: Fleet, db: Any) -> None:
-    job, mates = put("spin", 6), [put("rest", 7.0) for _ in range(3)]
+    job, mates = put("spin", 5), [put("rest", 2.5) for _ in range(3)]
     fleet.start()
     until(lambda: states(db, [job, *mates]) == {"succeeded": 4}, 40)
     assert db.execute("select count(*), max(attempt) from pgflow.attempts").fetchone() == (4, 1)
@@ -152,9 +152,9 @@ def test_a_worker_that_was_stopped_beyond_its_lease_counts_nothing_twice(fleet: 
     first = fleet.start(PGFLOW_WORKER_ID="first", PGFLOW_BLOCKED_LOOP_SECONDS="4")
     until((fleet.directory / f"rest-{first.pid}").exists)
     first.send_signal(signal.SIGSTOP)
+    stopped = time.monotonic()
     second = fleet.start(PGFLOW_WORKER_ID="second")
     until((fleet.directory / f"rest-{second.pid}").exists, 30)
-    stopped = time.monotonic()
     until(lambda: states(db, [job]) == {"succeeded": 1})
     until(lambda: time.monotonic() - stopped > 6)
     first.send_signal(signal.SIGCONT)
