@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pgflow import Claim
+    from pgflow.model import Claimed
 
 ORDERS: Final = "create table orders (token text primary key)"
 ME: Final = WorkerInfo("scene", "here", 1, "asyncio", (), ())
@@ -187,10 +188,14 @@ def held_back(url: str, ledger: Path) -> None:
 
 
 def lost(url: str, ledger: Path) -> None:
-    """Leave leases to lapse, have them taken back, and run the suspects alone; read back a claim of a lost answer."""
+    """Leave leases to lapse, have them taken back, and run the suspects alone; read back a claim of a lost answer.
+
+    At last acknowledge, too late, what was taken back.
+    """
     scene = Scene(url, ledger)
     with closing(scene):
         scene.ask("ok", 3)
+        taken: list[Claimed] = []
         with scene.step():
             taken = scene.claim(2)
             if taken:
@@ -200,6 +205,8 @@ def lost(url: str, ledger: Path) -> None:
         with psycopg.connect(url, autocommit=True) as db:
             db.execute("update pgflow.leases set expires_at = now() - interval '1 s'")
         scene.work(until="select from pgflow.attempts where outcome = 'lost'")
+        with scene.step():
+            scene.late(taken[1:])
 
 
 def beating(url: str, ledger: Path) -> None:

@@ -15,6 +15,7 @@ from chaos.ledger import Ledger
 from pgflow import App, Cancel, JobRejected, PgflowError, Snooze, State
 from pgflow.ids import IdMaker
 from pgflow.model import NewJob, Outcome, OutcomeKind
+from pgflow.store import flush
 from pgflow.store import jobs as sql
 from pgflow.task import TaskOptions
 from pgflow.task.sending import make_template
@@ -199,6 +200,11 @@ class Scene:
         spent = int(kind in (OutcomeKind.FAILED, OutcomeKind.DEAD))
         outcomes = [Outcome(job, kind, 1.0, 1.001, job.spent + spent, **fields) for job in jobs]
         self.app.pool.run(sql.finish(outcomes, [] if rest else sorted({job.lease_id for job in jobs}), 1.002))
+
+    def late(self, jobs: Sequence[Claimed]) -> None:
+        """Acknowledge runs, as a worker's flusher does, that others may have ended."""
+        outcomes = [Outcome(job, OutcomeKind.SUCCEEDED, 1.0, 1.001, job.spent) for job in jobs]
+        anyio.run(flush.store, self.app.pool, outcomes, sorted({job.lease_id for job in jobs}))
 
     def of(self, state: State, **options: Any) -> str:
         """Make a job and bring it into a state."""

@@ -13,7 +13,7 @@ import pytest
 
 from chaos.faults import LostAnswer, Silence
 from chaos.proxy import Proxy
-from moves import IDS, claim, count, ended, failed, finish, lapse, put, states
+from moves import IDS, claim, count, ended, failed, finish, flushed, lapse, put, states
 from pgflow.errors import DatabaseUnavailableError
 from pgflow.model import NewJob
 from pgflow.store import jobs as sql
@@ -294,6 +294,32 @@ def test_an_enqueue_repeated_while_the_first_still_runs_stores_the_job_once(
             ends(first)
             assert again.result(10) == [job.id]
     assert (count(db, "jobs"), count(db, "ready")) == (2, 2)
+
+
+@pytest.mark.parametrize("failures", [0, 1, 3], ids=["successes", "mixed", "failures"])
+def test_a_flush_sent_again_after_a_lost_answer_calls_none_of_it_late(
+    far: Pool, pool: Pool, proxy: Proxy, db: Db, failures: int
+) -> None:
+    put(pool, 3)
+    jobs = claim(pool)
+    outcomes = [failed(job, 60) for job in jobs[:failures]] + [ended(job) for job in jobs[failures:]]
+    proxy.strike(LostAnswer(1, about=lambda question: any("pgflow.attempts" in text for text in question)))
+    far.run(ONE)
+    with ThreadPoolExecutor(1) as threads:
+        storing = threads.submit(flushed, far, outcomes, [jobs[0].lease_id])
+        until(lambda: count(db, "attempts") == 3)
+        proxy.heal()
+        assert storing.result(20) == set()
+    assert (count(db, "attempts"), count(db, "scheduled"), count(db, "leases")) == (3, failures, 0)
+    assert db.execute("select sum(count) from pgflow.stats").fetchone() == (3,)
+
+
+def test_a_flush_behind_a_reaper_is_late_whatever_it_says(pool: Pool, db: Db) -> None:
+    put(pool, 2)
+    first, second = claim(pool)
+    lapse(db)
+    pool.run(sql.reap())
+    assert flushed(pool, [ended(first), failed(second)], []) == {(first.job_id, 1), (second.job_id, 1)}
 
 
 def test_a_transaction_whose_commit_was_not_answered_is_told_as_in_doubt(far: Pool, proxy: Proxy, db: Db) -> None:

@@ -28,13 +28,25 @@ if TYPE_CHECKING:
 
 SUCCEED: Final = load("succeed", jobs.BY_INDEX)
 BOTH: Final = setting({**jobs.BY_INDEX, **jobs.HASHES})
+TOLD: Final = load("told", jobs.BY_INDEX | jobs.LOOPS)
 SUCCEEDED: Final = OutcomeKind.SUCCEEDED
 SPLIT_FROM: Final = 32
 """So many plain successes beside other outcomes are worth a statement of their own."""
 
 
 async def store(pool: Pool, outcomes: Sequence[Outcome], over: Sequence[str]) -> set[tuple[str, int]]:
-    """Acknowledge outcomes and delete the leases that are `over`; gives the (job, attempt)s that were dropped."""
+    """Acknowledge outcomes and delete the leases that are `over`; gives the (job, attempt)s that were dropped.
+
+    Those are runs that another hand had ended; what an earlier try stored, whose answer was lost, is not among them.
+    """
+    dropped = await _stored(pool, outcomes, over)
+    if dropped:
+        stored_before = await pool.arun(told(outcomes, dropped))
+        dropped -= stored_before
+    return dropped
+
+
+async def _stored(pool: Pool, outcomes: Sequence[Outcome], over: Sequence[str]) -> set[tuple[str, int]]:
     plain = [outcome for outcome in outcomes if _is_plain(outcome)]
     try:
         if len(plain) == len(outcomes):
@@ -88,6 +100,17 @@ def succeed(
         "runs": [literal(_histogram(runs)) for _, runs in tallies.values()],
     }
     return Statement(SUCCEED, params, bool)
+
+
+def told(outcomes: Sequence[Outcome], dropped: set[tuple[str, int]]) -> Statement[set[tuple[str, int]]]:
+    """Ask which of the `dropped` stand on record as they are told here."""
+    asked = [outcome for outcome in outcomes if (outcome.job.job_id, outcome.job.attempt) in dropped]
+    params = {
+        "job_ids": literal([outcome.job.job_id for outcome in asked]),
+        "attempts": literal([outcome.job.attempt for outcome in asked]),
+        "outcomes": literal([outcome.kind for outcome in asked]),
+    }
+    return Statement(TOLD, params, set)
 
 
 def _is_plain(outcome: Outcome) -> bool:

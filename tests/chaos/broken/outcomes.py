@@ -206,6 +206,18 @@ OUTCOMES: Final = (
         (LOCKS + "test_outcomes_and_jobs_are_on_disk_before_they_are_acknowledged",),
     ),
     Mutant(
+        "repeated-flush-is-late",
+        "what a flush stored whose answer was lost counts as ended by another hand",
+        (Edit(STORE + "flush.py", "    if dropped:\n", "    if not dropped:\n"),),
+        ("tests/store/test_answers.py::test_a_flush_sent_again_after_a_lost_answer_calls_none_of_it_late[mixed]",),
+    ),
+    Mutant(
+        "late-flush-is-believed",
+        "an outcome that the lapse of a lease overtook counts as stored",
+        (Edit(SQL + "told.sql", "where a.outcome = d.outcome and a.error_code is distinct from 'LEASE_EXPIRED'", ""),),
+        ("tests/store/test_answers.py::test_a_flush_behind_a_reaper_is_late_whatever_it_says",),
+    ),
+    Mutant(
         "success-leaves-the-wish",
         "a wish to cancel stays behind a success",
         (Edit(SQL + "succeed.sql", "    and job_id = any (%(job_ids)s::uuid[])\n), freed", "    and false\n), freed"),),
