@@ -3,17 +3,60 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
 
 PATIENCE_SECONDS = 60
+HERE = Path(__file__).parent
+
+
+class ReadyMade:
+    """Runs commands in children of a process that has imported them: see ready_made.py."""
+
+    def __init__(self) -> None:
+        self._parent: subprocess.Popen[str] | None = None
+        self._turn = threading.Lock()
+
+    def run(
+        self, words: Sequence[str], directory: Path, environment: dict[str, str]
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end."""
+        with self._turn, NamedTemporaryFile("r") as out, NamedTemporaryFile("r") as err:
+            asked = {"words": words, "directory": str(directory), "environment": environment}
+            code = self._answer(json.dumps({**asked, "out": out.name, "err": err.name}))
+            return subprocess.CompletedProcess(words, code, out.read(), err.read())
+
+    def _answer(self, question: str) -> int:
+        parent = self._parent
+        if parent is None or parent.poll() is not None:
+            parent = self._parent = subprocess.Popen(
+                [sys.executable, str(HERE / "ready_made.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                start_new_session=True,
+            )  # fmt: skip
+        assert parent.stdin is not None
+        assert parent.stdout is not None
+        timer = threading.Timer(PATIENCE_SECONDS, os.killpg, [parent.pid, signal.SIGKILL])
+        timer.start()
+        try:
+            print(question, file=parent.stdin, flush=True)
+            answer = parent.stdout.readline()
+        finally:
+            timer.cancel()
+        assert answer, f"it did not end within {PATIENCE_SECONDS} s"
+        return int(answer)
+
+
+MADE = ReadyMade()
 
 
 class Command:
@@ -26,10 +69,7 @@ class Command:
 
     def __call__(self, *words: str, code: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end, which must have this exit code."""
-        done = subprocess.run(
-            self._line(words), cwd=self.directory, env=self.environment | environment, stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False,
-        )  # fmt: skip
+        done = MADE.run(words, self.directory, self.environment | environment)
         assert done.returncode == code, f"exit code {done.returncode}: {done.stdout}{done.stderr}"
         return done
 

@@ -39,9 +39,9 @@ CLAIMS: Final = (
         (
             Edit(
                 SQL + "claim.sql",
-                "  exists (select from pgflow.cancellations)\n"
-                "    and exists (select from pgflow.cancellations as c where c.job_id = f.job_id),",
-                "  false,",
+                "  case when exists (select from pgflow.cancellations)\n"
+                "    and exists (select from pgflow.cancellations as c where c.job_id = f.job_id) then true end,",
+                "  null::boolean,",
             ),
         ),
         (ACTS + "test_cancelling_an_entry_that_a_claim_has_locked_does_not_wait",),
