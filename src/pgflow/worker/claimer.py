@@ -205,7 +205,7 @@ class Claimer:
             # the claim began
             state.reader.forget()
             state.hot = start is not sql.HEAD or state.wakes != wakes
-        state.lacks_leases = sum(job.lease_id != lease for job in jobs) >= len(lone) - 1
+        state.lacks_leases = len(jobs) - [job.lease_id for job in jobs].count(lease) >= len(lone) - 1
         await self._take(await self._looked_up(jobs, [lease, *lone]))
         if jobs:
             self._learn(state, jobs)
@@ -234,7 +234,7 @@ class Claimer:
 
     async def _looked_up(self, jobs: list[Claimed], leases: list[str]) -> list[Claimed]:
         # a claim planned while a bucket was being attached may have looked past the job; a new statement does not
-        if all(job.task is not None for job in jobs):
+        if None not in [job.task for job in jobs]:
             return jobs
         return (await self._pool.arun(sql.recover(self._options.worker_id, leases))).jobs
 

@@ -50,7 +50,8 @@ class Hands:
 
     def take_done(self) -> list[Outcome]:
         """Take all outcomes that wait to be stored."""
-        return [self.done.popleft() for _ in range(len(self.done))]
+        take = self.done.popleft
+        return [take() for _ in range(len(self.done))]
 
     def over(self, outcomes: Iterable[Outcome]) -> list[str]:
         """Account for outcomes about to be stored; gives the leases that will then hold nothing more."""

@@ -191,10 +191,12 @@ class Worker:
         if self._tells:
             stored = [o for o in outcomes if (o.job.job_id, o.job.attempt) not in dropped] if dropped else outcomes
             self._crew.hooks.attempts_finished(self._crew.info, stored)
-        if any(o.job.suspect for o in outcomes):
+        # looked through once: most are neither
+        special = [o for o in outcomes if o.delay is not None or o.job.max_attempts == 1 or o.job.suspect]
+        if any(o.job.suspect for o in special):
             self.claimer.woken(None)
-        self.claimer.leases_ended([o.job.queue for o in outcomes if o.job.max_attempts == 1])
-        if any(o.delay and o.delay < self._options.poll_seconds for o in outcomes):
+        self.claimer.leases_ended([o.job.queue for o in special if o.job.max_attempts == 1])
+        if any(o.delay and o.delay < self._options.poll_seconds for o in special):
             self._due.soon()
         if self._options.verbose:
             for o in outcomes:

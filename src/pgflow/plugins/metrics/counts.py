@@ -7,6 +7,7 @@ import time
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import TYPE_CHECKING, Final
 
 from pgflow import OutcomeKind
@@ -33,9 +34,8 @@ class Classes:
 
     def add(self, values: Sequence[float], bounds: Sequence[float]) -> None:
         """Count some seconds."""
-        counts = self.counts
-        for value in values:
-            counts[bisect_left(bounds, value)] += 1
+        for place, count in Counter(map(bisect_left, repeat(bounds), values)).items():
+            self.counts[place] += count
         self.sum += sum(values)
 
 
