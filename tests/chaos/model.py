@@ -83,19 +83,25 @@ class Model:
         }
 
     def finish(self, ends: Sequence[End], over: Iterable[str]) -> set[tuple[str, int]]:
-        """Acknowledge; gives what is dropped, another hand having ended it."""
+        """Acknowledge; gives what is dropped, another hand having ended it. What stands as it is told is not."""
         self.now += 1
         standing = dict(self.leases)
-        dropped = set()
+        late = []
         for end in ends:
             lease = standing.get(end.lease)
             if lease is None or not self._runs_now(end.job_id, end.attempt):
-                dropped.add((end.job_id, end.attempt))
+                late.append(end)
             else:
                 self._end(end, lease.worker)
         for name in over:
             self.leases.pop(name, None)
-        return dropped
+        return {(end.job_id, end.attempt) for end in late if not self._is_told(end)}
+
+    def _is_told(self, end: End) -> bool:
+        job = self.jobs.get(end.job_id)
+        runs = job.runs if job is not None else []
+        run = runs[end.attempt - 1] if len(runs) >= end.attempt else None
+        return run is not None and run.outcome == end.kind and run.code != "LEASE_EXPIRED"
 
     def reap(self) -> set[tuple[str, int, str]]:
         """Take back what lapsed."""
