@@ -232,14 +232,18 @@ class StoreDoor:
     def _tell(self, jobs: Sequence[NewJob], ids: Sequence[str], enqueue: Enqueue) -> None:
         hooks = self._house.hooks
         if hooks.has("pgflow_after_enqueue"):
-            pairs = zip(jobs, ids, strict=True)
-            stored = [
-                job if job.id == given else job.with_call(given, job.args, job.kwargs)
-                for job, given in pairs
-                if keys.is_stored(job, given)
-            ]
+            stored = jobs if [job.id for job in jobs] == ids else _under(ids, jobs)
             if stored:
                 hooks.after_enqueue(stored, enqueue)
+
+
+def _under(ids: Sequence[str], jobs: Sequence[NewJob]) -> list[NewJob]:
+    # under the ids they were stored with, which differ where a clock was wrong; without those whose key was taken
+    return [
+        job if job.id == given else job.with_call(given, job.args, job.kwargs)
+        for job, given in zip(jobs, ids, strict=True)
+        if keys.is_stored(job, given)
+    ]
 
 
 def _once_more(error: DatabaseUnavailableError) -> DatabaseUnavailableError:

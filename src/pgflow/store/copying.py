@@ -109,7 +109,11 @@ def _like(job: NewJob, now: int) -> _Like:
 
 def _rows(jobs: Sequence[NewJob], raw: Sequence[bytes], like: _Like) -> bytes:
     head, tail = _int16(16) + _int32(16), like.row_tail
-    args, kwargs = map(_text, map(_args, jobs)), map(_text, map(_kwargs, jobs))
+    args = map(_text, map(_args, jobs))
+    if not any(map(_kwargs, jobs)):
+        tail = NULL + tail
+        return b"".join([head + job_id + a + tail for job_id, a in zip(raw, args, strict=True)])
+    kwargs = map(_text, map(_kwargs, jobs))
     return b"".join([head + job_id + a + k + tail for job_id, a, k in zip(raw, args, kwargs, strict=True)])
 
 
