@@ -6,12 +6,12 @@ where it has no job to run: the next claim left when all that was claimed had ru
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 from psycopg.waiting import Ready, Wait
 
-from pgflow.store.sending import begin
+from pgflow.store.sending import begin, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from pgflow.store.wire import Wire
 
 T = TypeVar("T")
-
-NOTHING: Final = 0
-"""What psycopg is told where it waited in vain."""
 
 
 async def send_driven(conn: Wire, query: Query, params: Any) -> Rows:
@@ -37,10 +34,10 @@ async def send_driven(conn: Wire, query: Query, params: Any) -> Rows:
 async def _rows(conn: Wire, query: Query, params: Any) -> Rows:
     cursor, asking = begin(conn, query, params)
     await _driven(conn, asking)
-    return cursor.fetchall() if cursor.description else []
+    return rows_of(cursor)
 
 
-async def _driven(conn: Wire, asking: Generator[Wait, Ready | int, T]) -> T:
+async def _driven(conn: Wire, asking: Generator[Wait, Ready, T]) -> T:
     try:
         wants = next(asking)
         while True:
@@ -49,7 +46,7 @@ async def _driven(conn: Wire, asking: Generator[Wait, Ready | int, T]) -> T:
         return end.value  # type: ignore[no-any-return]
 
 
-async def _ready(conn: Wire, wants: Wait) -> Ready | int:
+async def _ready(conn: Wire, wants: Wait) -> Ready:
     fd = conn.fileno()
     with anyio.move_on_after(conn.answer_seconds):
         if wants == Wait.R:
@@ -62,7 +59,7 @@ async def _ready(conn: Wire, wants: Wait) -> Ready | int:
     return Ready.R
 
 
-async def _first_ready(fd: int) -> Ready | int:
+async def _first_ready(fd: int) -> Ready:
     # to send what the socket has no room for psycopg waits for either: the server may have something to say first
     found: list[Ready] = []
 
@@ -74,4 +71,4 @@ async def _first_ready(fd: int) -> Ready | int:
     async with anyio.create_task_group() as group:
         group.start_soon(one, anyio.wait_readable, Ready.R)
         group.start_soon(one, anyio.wait_writable, Ready.W)
-    return found[0] if found else NOTHING
+    return found[0]

@@ -95,14 +95,13 @@ class Pool:
         It is driven from the loop where a connection is at hand, and else, or where that fails, goes to a thread.
         """
         met: psycopg.Error | None = None
-        if not (self._everywhere or statement.query.copies or points.watcher):
-            try:
-                rows = await self._driven(statement)
-            except psycopg.Error as error:
-                met = error
-            else:
-                if rows is not None:
-                    return statement.read(rows)
+        try:
+            rows = await self._driven(statement)
+        except psycopg.Error as error:
+            met = error
+        else:
+            if rows is not None:
+                return statement.read(rows)
         return await self.arun_call(lambda: self._run(statement, met))
 
     def together(self, work: Callable[[Callable[[Statement[Any]], Any]], T], *, repeatable: bool = False) -> T:
@@ -195,7 +194,7 @@ class Pool:
 
     async def _driven(self, statement: Statement[Any]) -> Rows | None:
         with self._lender.resting(statement.query.settings) as conn:
-            if conn is None or not conn.is_direct:
+            if conn is None or statement.query.copies or not self._may_hold(conn):
                 return None
             with anyio.CancelScope(shield=True):
                 rows = await send_driven(conn, statement.query, statement.params)
@@ -255,7 +254,7 @@ class Pool:
         return repeatable or not sent.in_doubt
 
     def _execute(self, conn: Wire, query: Query, params: Any) -> list[tuple[Any, ...]]:
-        if points.watcher is None and conn.is_direct and not self._everywhere:
+        if self._may_hold(conn):
             return send_held(conn, query, params)
         settings = self._local(conn, query.settings)
         if points.watcher is not None:
@@ -266,6 +265,10 @@ class Pool:
         if settings is None:
             return send(conn, query, params, prepare=query.prepares)
         return send_at_once(conn, query, params, settings)
+
+    def _may_hold(self, conn: Wire) -> bool:
+        # whether a statement may run by itself, under settings that its session holds
+        return points.watcher is None and conn.is_direct and not self._everywhere
 
     def _local(self, conn: Wire, wanted: Mapping[str, str] | None = None) -> Mapping[str, str] | None:
         if not conn.is_direct:

@@ -68,9 +68,9 @@ def send_at_once(conn: psycopg.Connection[Any], query: Query, params: Any, setti
     with conn.pipeline():
         conn.execute("begin isolation level read committed")
         conn.execute(SETTINGS.text, setting(settings).params, prepare=True)
-        cursor = conn.execute(query.text, params, prepare=True, binary=query.binary)
+        cursor = _asked(conn, query, params, prepare=True)
         conn.execute("commit")
-    return cursor.fetchall() if cursor.description else []
+    return rows_of(cursor)
 
 
 def send_held(conn: Wire, query: Query, params: Any) -> Rows:
@@ -84,15 +84,20 @@ def send_held(conn: Wire, query: Query, params: Any) -> Rows:
     change = _change(conn, query.settings)
     with conn.pipeline():
         conn.execute(HOLD.text, change, prepare=True)
-        cursor = conn.execute(query.text, params, prepare=query.prepares, binary=query.binary)
+        cursor = _asked(conn, query, params, prepare=query.prepares)
     conn.holds = query.settings
-    rows = cursor.fetchall() if cursor.description else []
+    rows = rows_of(cursor)
     return rows if rows or not query.looks_twice else _rows(conn, query, params, query.prepares)
 
 
 def begin(conn: Wire, query: Query, params: Any) -> tuple[psycopg.Cursor[Any], Generator[Any, Any, None]]:
     """Begin a query by itself: the generator sends it and reads its answer, which the cursor has then."""
-    return conn.begun(lambda: conn.execute(query.text, params, prepare=query.prepares, binary=query.binary))
+    return conn.begun(lambda: _asked(conn, query, params, prepare=query.prepares))
+
+
+def rows_of(cursor: psycopg.Cursor[Any]) -> Rows:
+    """All rows of an answer; none where it is not of rows."""
+    return cursor.fetchall() if cursor.description else []
 
 
 def let_go(conn: Wire) -> None:
@@ -120,13 +125,15 @@ def _rows(conn: psycopg.Connection[Any], query: Query, params: Any, prepare: boo
     if query.copies:
         return _copy(conn, query, params)
     if points.watcher is None:
-        cursor = conn.execute(query.text, params, prepare=prepare, binary=query.binary)
-        return cursor.fetchall() if cursor.description else []
+        return rows_of(_asked(conn, query, params, prepare=prepare))
     points.reach(query.name, "before", conn)
-    cursor = conn.execute(query.text, params, prepare=prepare, binary=query.binary)
-    rows = cursor.fetchall() if cursor.description else []
+    rows = rows_of(_asked(conn, query, params, prepare=prepare))
     points.reach(query.name, _moment(conn), conn)
     return rows
+
+
+def _asked(conn: psycopg.Connection[Any], query: Query, params: Any, *, prepare: bool) -> psycopg.Cursor[Any]:
+    return conn.execute(query.text, params, prepare=prepare, binary=query.binary)
 
 
 def _copy(conn: psycopg.Connection[Any], query: Query, params: Any) -> Rows:
