@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pgflow.cli import ink
-from pgflow.telling.life import ENDS, WIDTH, scaled, stretches
+from pgflow.model import FINAL_STATES
+from pgflow.telling.life import WIDTH, scaled, stretches
 from pgflow.telling.words import ago, span
 
 if TYPE_CHECKING:
@@ -50,11 +51,11 @@ def life(events: Sequence[TimelineEvent], width: int | None) -> Iterator[Text]:
 
 def _bar(scale: Scale, room: int) -> Text:
     cells = [(" ", "")] * room
-    has_end = any(bar.stretch.state in ENDS for bar in scale.bars)
+    has_end = any(bar.stretch.state in FINAL_STATES for bar in scale.bars)
     # runs are drawn over waits: a wait of an hour hides no run of a second
     for bar in sorted(scale.bars, key=lambda bar: (_rank(bar.stretch), -bar.width)):
         # the last cell is the end's, where there is one
-        room_here = room - (has_end and bar.stretch.state not in ENDS)
+        room_here = room - (has_end and bar.stretch.state not in FINAL_STATES)
         begin = min(int(bar.x / WIDTH * room), room_here - 1)
         beyond = min(max(round((bar.x + bar.width) / WIDTH * room), begin + 1), room_here)
         cell = (glyph(bar.stretch), ink.style_of(_name(bar.stretch)))
@@ -63,7 +64,7 @@ def _bar(scale: Scale, room: int) -> Text:
 
 
 def _rank(one: Stretch) -> int:
-    return 2 if one.state in ENDS else int(one.state == "running")
+    return 2 if one.state in FINAL_STATES else int(one.state == "running")
 
 
 def _ticks(scale: Scale, room: int) -> Text:
@@ -84,7 +85,7 @@ def _step(one: Stretch, *, is_last: bool) -> list[Text]:
     if one.seconds is not None:
         length = span(one.seconds)
     else:
-        length = ago(one.since) if one.state in ENDS else f"for {ago(one.since).removesuffix(' ago')}"
+        length = ago(one.since) if one.state in FINAL_STATES else f"for {ago(one.since).removesuffix(' ago')}"
     who = f"run {one.attempt}" if one.attempt else ""
     if one.who and (one.attempt or is_last):
         who += f"{' on' if one.attempt else 'by'} {ink.safe(one.who)}"

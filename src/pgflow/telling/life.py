@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from pgflow.model import FINAL_STATES
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 WIDTH: Final = 1_000.0
 LEAST_WIDTH: Final = 3.0
 """A run of a millisecond beside a wait of an hour is still to be seen."""
-ENDS: Final = ("succeeded", "dead", "cancelled", "expired")
 COMES_BACK: Final = {"failed": "retrying", "lost": "retrying", "snoozed": "scheduled"}
 BEGINS: Final = ("claimed", "started")
 
@@ -77,7 +78,7 @@ def scaled(told: Sequence[Stretch], now: datetime | None = None) -> Scale | None
     if not told:
         return None
     last = told[-1]
-    end = last.since if last.state in ENDS else max(now or datetime.now(UTC), last.since)
+    end = last.since if last.state in FINAL_STATES else max(now or datetime.now(UTC), last.since)
     whole = (end - told[0].since).total_seconds()
     if whole <= 0:
         return None
@@ -103,7 +104,7 @@ def _following(event: Any, before: Stretch | None) -> Stretch | None:
         return Stretch(COMES_BACK[kind], at)
     if kind in ("released", "run_now"):
         return Stretch("queued", at)
-    return Stretch(kind, at, who=_canceller(details)) if kind in ENDS else None
+    return Stretch(kind, at, who=_canceller(details)) if kind in FINAL_STATES else None
 
 
 def _closed(before: Stretch, event: Any, due: datetime | None) -> list[Stretch]:

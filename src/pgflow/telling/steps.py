@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from pgflow.model import FINAL_STATES
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ENDED: Final = ("succeeded", "dead", "cancelled", "expired")
 WAITING: Final = ("scheduled", "retrying")
 
 
@@ -20,7 +21,7 @@ def next_steps(job: Any) -> Iterator[tuple[str, str]]:
     """Give the commands that change something about this job, each with what it does; the likeliest first."""
     if job.state in WAITING:
         yield f"pgflow retry {job.id}", "run it now"
-    if job.state in ENDED:
+    if job.state in FINAL_STATES:
         yield f"pgflow replay {job.id}", "the same again, as a new job"
         if job.state == "dead":
             yield f"pgflow retry {job.id}", "try this very job once more"

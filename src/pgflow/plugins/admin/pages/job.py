@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from pgflow import State
 from pgflow.admin import Problem, life, steps, traces, trees, words
 from pgflow.plugins.admin.api.bulk import FITTING
 from pgflow.plugins.admin.pages.commands import as_curl
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from pgflow.plugins.admin.pages.forms import Form
     from pgflow.plugins.admin.pages.page import Answered
 
-ENDED: Final = ("succeeded", "dead", "cancelled", "expired")
 ACTIONS: Final = {"retry": "retry_job", "cancel": "cancel_job", "discard": "bulk_jobs"}
 NOTES: Final = {"retried": "retried", "cancelled": "cancelled", "asked": "asked", "discarded": "discarded"}
 MOST_TRACEBACK: Final = 60_000
@@ -61,7 +61,7 @@ def _shown(desk: Desk, revealed: Any) -> Shown:
     explained = desk.ask("explain_job", job_id=job_id)
     family = desk.ask("job_lineage", job_id=job_id)
     stretches, runs = life.stretches(told.events), _runs(told.attempts)
-    source = revealed or job
+    source, has_ended = revealed or job, State(job.state).is_final
     given = {
         "job": job,
         "told": told,
@@ -80,8 +80,8 @@ def _shown(desk: Desk, revealed: Any) -> Shown:
         and desk.may("reveal_job"),
         "alike": alike(desk, job) if job.state == "dead" and desk.may("dead_groups") else None,
         "actions": _actions(desk, job),
-        "may_replay": job.state in ENDED and desk.may("replay_job"),
-        "ended": job.state in ENDED,
+        "may_replay": has_ended and desk.may("replay_job"),
+        "ended": has_ended,
         "curl": as_curl(desk, job),
         "cli": steps.commands(job),
     }
