@@ -122,6 +122,20 @@ class Looker:
         return look.listing(run, JobFilter(state=State.RETRYING, queue=self._queue, limit=RETRYING)).items
 
 
+class Pace:
+    """Says when to look: a look that took longer than the seconds between two is not made up for."""
+
+    def __init__(self, interval: float) -> None:
+        self._interval = interval
+        self._next_at = time.monotonic()
+
+    def rest(self) -> float:
+        """Give the seconds until the next look."""
+        now = time.monotonic()
+        self._next_at = max(self._next_at + self._interval, now)
+        return self._next_at - now
+
+
 @dataclass(frozen=True, slots=True)
 class Outage:
     """Since when nothing is to be seen, in this process' seconds, and why; `away` where no answer comes at all."""
@@ -151,7 +165,7 @@ class Watch(threading.Thread):
 
     def run(self) -> None:
         """Look until told to end, or as often as asked."""
-        next_at = time.monotonic()
+        pace = Pace(self._interval)
         while not self._over.is_set() and self._left != 0:
             try:
                 self._look()
@@ -159,9 +173,7 @@ class Watch(threading.Thread):
                 self.error = error
                 break
             self.changed.set()
-            # a look that took longer than the time between looks is not made up for
-            next_at = max(next_at + self._interval, time.monotonic())
-            self._over.wait(max(0.0, next_at - time.monotonic()))
+            self._over.wait(pace.rest())
         self._over.set()
         self.changed.set()
 

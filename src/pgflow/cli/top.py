@@ -53,8 +53,9 @@ def top(
 def _print(looker: Looker, interval: float, most: int | None, *, as_json: bool) -> None:
     from pgflow.cli import ink
     from pgflow.cli.board import board
+    from pgflow.cli.seeing import Pace
 
-    next_at, shown = time.monotonic(), 0
+    pace, shown = Pace(interval), 0
     while most is None or shown < most:
         seen = looker.look()
         if as_json:
@@ -64,6 +65,4 @@ def _print(looker: Looker, interval: float, most: int | None, *, as_json: bool) 
             ink.printed(board(seen, ink.width_of_terminal()))
         shown += 1
         if shown != most:
-            # a look that took longer than the time between looks is not made up for
-            next_at = max(next_at + interval, time.monotonic())
-            time.sleep(max(0.0, next_at - time.monotonic()))
+            time.sleep(pace.rest())
