@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
-from itertools import groupby
+from itertools import groupby, repeat
 from operator import attrgetter
 from struct import Struct
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -110,10 +110,7 @@ def _like(job: NewJob, now: int) -> _Like:
 def _rows(jobs: Sequence[NewJob], raw: Sequence[bytes], like: _Like) -> bytes:
     head, tail = _int16(16) + _int32(16), like.row_tail
     args = map(_text, map(_args, jobs))
-    if not any(map(_kwargs, jobs)):
-        tail = NULL + tail
-        return b"".join([head + job_id + a + tail for job_id, a in zip(raw, args, strict=True)])
-    kwargs = map(_text, map(_kwargs, jobs))
+    kwargs = map(_text, map(_kwargs, jobs)) if any(map(_kwargs, jobs)) else repeat(NULL, len(jobs))
     return b"".join([head + job_id + a + k + tail for job_id, a, k in zip(raw, args, kwargs, strict=True)])
 
 

@@ -73,10 +73,9 @@ class Lane:
 
     def put(self, runs: list[Run]) -> None:
         """Take runs in order; those under a lease of their own go first, since a crash is held against them."""
-        alone = [run for run in runs if run.job.suspect or run.job.max_attempts == 1]
+        alone = dict.fromkeys([run for run in runs if run.job.suspect or run.job.max_attempts == 1])
         self.backlog.extendleft(alone)
-        lone = set(alone)
-        self.backlog.extend([run for run in runs if run not in lone] if alone else runs)
+        self.backlog.extend([run for run in runs if run not in alone] if alone else runs)
 
     def stop(self, run: Run, verdict: Verdict) -> None:
         """Interrupt an open run; `verdict` makes its outcome."""
