@@ -58,8 +58,16 @@ class Mark(NamedTuple):
 HEAD: Final = Mark(-(2**31), "-infinity", NIL)
 
 
+class Ask(NamedTuple):
+    """A queue that a claim asks, the lease for what it brings, and how many jobs that may be at most."""
+
+    queue: str
+    lease: str
+    most: int
+
+
 class Claim(NamedTuple):
-    """What a claim brought, and the mark behind it (None where it brought nothing)."""
+    """What a claim of one queue brought, and the mark behind it (None where it brought nothing)."""
 
     jobs: list[Claimed]
     mark: Mark | None
@@ -85,11 +93,17 @@ def claim(
 
     The first of `lone` is for a suspect, which is taken only with `suspects`. Lease time in seconds.
     """
-    params = {
-        "queue": queue, "worker": worker, "lease": lease, "lone": literal(lone), "most": most, "seconds": seconds,
-        "suspects": suspects, "rank": mark.rank, "run_at": mark.run_at, "job_id": mark.job_id,
-    }  # fmt: skip
-    return Statement(CLAIM, params, partial(_read_claim, queue, lease))
+    ask = Ask(queue, lease, most)
+    params = _claim_params([ask], worker, lone, most, seconds, mark, suspects=suspects)
+    return Statement(CLAIM, params, partial(_read_claim, ask))
+
+
+def claim_in_turn(
+    asked: Sequence[Ask], worker: str, lone: Sequence[str], most: int, seconds: float, *, suspects: bool
+) -> Statement[list[Claim]]:
+    """Take up to `most` jobs of queues in this order, from their heads; gives what each brought."""
+    params = _claim_params(asked, worker, lone, most, seconds, HEAD, suspects=suspects)
+    return Statement(CLAIM, params, partial(_read_claims, asked))
 
 
 def void(leases: Sequence[str]) -> Statement[None]:
@@ -182,7 +196,24 @@ def unknown_since(job_ids: Sequence[str]) -> Statement[dict[str, float]]:
 
 def new_lease_id() -> str:
     """Make a lease id before the claim, so that a lost answer can be read back."""
-    return str(uuid.uuid4())
+    return new_lease_ids(1)[0]
+
+
+def new_lease_ids(count: int) -> list[str]:
+    """Make the lease ids of one claim: one at random, and those next to it."""
+    stem = str(uuid.uuid4())[:-4]
+    return [f"{stem}{nth:04x}" for nth in range(count)]
+
+
+def _claim_params(
+    asked: Sequence[Ask], worker: str, lone: Sequence[str], most: int, seconds: float, mark: Mark, *, suspects: bool
+) -> dict[str, Any]:
+    queues, leases, mosts = zip(*asked, strict=True)
+    return {
+        "queues": list(queues), "leases": literal(leases), "mosts": literal(mosts), "worker": worker,
+        "lone": literal(lone), "most": most, "seconds": seconds, "suspects": suspects, "rank": mark.rank,
+        "run_at": mark.run_at, "job_id": mark.job_id,
+    }  # fmt: skip
 
 
 def _has_more(outcome: Outcome) -> bool:
@@ -192,23 +223,36 @@ def _has_more(outcome: Outcome) -> bool:
     )
 
 
-def _read_claim(queue: str, lease: str, rows: Rows) -> Claim:
-    if not rows:
-        return Claim([], None)
-    # null stands for what most jobs have in common
+def _read_claims(asked: Sequence[Ask], rows: Rows) -> list[Claim]:
+    of: list[Rows] = [[] for _ in asked]
+    for row in rows:
+        of[(row[-2] or 1) - 1].append(row)
+    return [_read_claim(ask, rows) for ask, rows in zip(asked, of, strict=True)]
+
+
+def _read_claim(ask: Ask, rows: Rows) -> Claim:
+    queue, lease, _ = ask
     jobs = [
         _claimed((
-            lone or lease, job_id, attempt, spent or 0, suspect or False, rank or 0, queue, task, args, kwargs, most,
-            timeout, keep_result or False, expired or False, cancelled or False, headers, waited, age or 0.0,
+            lease, job_id, attempt, 0, False, rank or 0, queue, task, args, kwargs, most, timeout, False, False, False,
+            None, waited, 0.0,
         ))
-        for lone, job_id, attempt, spent, suspect, rank, task, args, kwargs, most,
-            timeout, keep_result, expired, cancelled, headers, waited, age, _ in rows
+        for job_id, attempt, task, args, kwargs, most, timeout, waited, rank, _, _ in rows
     ]  # fmt: skip
-    if rows[0][0] != rows[-1][0]:
+    mark, alone = None, False
+    for nth, row in enumerate(rows):
+        if row[-1] is not None:
+            lone, spent, suspect, keep_result, expired, cancelled, headers, age, run_at = json.loads(row[-1])
+            jobs[nth] = job = jobs[nth]._replace(
+                lease_id=lone or lease, spent=spent, suspect=suspect, keep_result=keep_result, expired=expired,
+                cancelled=cancelled, headers=headers, age=age,
+            )  # fmt: skip
+            alone = alone or lone is not None
+            mark = mark if run_at is None else Mark(job.rank, run_at, job.job_id)
+    if alone:
         # what goes alone comes behind the rest: by rank, by time, which is the longest wait first, and by id
         jobs.sort(key=lambda job: (job.rank, -job.waited, job.job_id))
-    [run_at] = [row[-1] for row in rows if row[-1] is not None]
-    return Claim(jobs, Mark(jobs[-1].rank, run_at, jobs[-1].job_id))
+    return Claim(jobs, mark)
 
 
 def _read_recovered(rows: Rows) -> Claim:

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pgflow.codes import PolicyReason
-from pgflow.store.jobs import BY_INDEX, LOOPS
+from pgflow.store.jobs import BY_INDEX, LOOPS, Claim
 from pgflow.store.sending import SET_LOCAL
 from pgflow.store.statement import Query, Statement, load, nothing
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from pgflow.model import Claimed
     from pgflow.store.admin import Run
-    from pgflow.store.jobs import Claim, Mark
 
 LOCK: Final = load("limited/lock")
 ADD: Final = load("limited/add", repeatable=False)
@@ -71,18 +70,20 @@ class Bound(NamedTuple):
 class Brought(NamedTuple):
     """What a claim brought, of the `allowed`, in `seconds` of claiming; and why it was held back, where it was.
 
-    `busy` says that another claim had the queue's row, so that nothing was tried.
+    `claims` are what it brought from each queue. `busy` says that another claim had the queue's row, so that nothing
+    was tried.
     """
 
+    claims: list[Claim]
     jobs: list[Claimed]
-    mark: Mark | None
     allowed: int
     seconds: float
     held: Held | None = None
     busy: bool = False
 
 
-BUSY: Final = Brought([], None, 0, 0.0, busy=True)
+NONE: Final = Claim([], None)
+BUSY: Final = Brought([NONE], NONE.jobs, 0, 0.0, busy=True)
 
 
 def claim(run: Run, limits: Limits, most: int, claiming: Callable[[int], Statement[Claim]]) -> Brought:
@@ -97,14 +98,15 @@ def claim(run: Run, limits: Limits, most: int, claiming: Callable[[int], Stateme
     bound = min(_bounds(run, limits), key=lambda bound: bound.left)
     left = min(most, bound.left)
     began = time.monotonic()
-    jobs, mark = run(claiming(left)) if left else ([], None)
+    brought = run(claiming(left)) if left else NONE
+    jobs = brought.jobs
     seconds = time.monotonic() - began
     if jobs and limits.rate is not None:
         run(Statement(CHARGE, {"queue": limits.queue, "count": len(jobs)}, nothing))
     held = bound.held(len(jobs)) if len(jobs) == left < most else None
     if held and not run(note(limits.queue, limits.worker, held)):
         held = None
-    return Brought(jobs, mark, left, seconds, held)
+    return Brought([brought], jobs, left, seconds, held)
 
 
 def note(queue: str, worker: str, held: Held) -> Statement[bool]:

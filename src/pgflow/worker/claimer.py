@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 
 from pgflow.store import jobs as sql
@@ -13,22 +12,22 @@ from pgflow.store.faults import FAULTS
 from pgflow.store.limited import Brought
 from pgflow.worker.backoff import Backoff
 from pgflow.worker.limits import Limits
-from pgflow.worker.reader import Reader
+from pgflow.worker.rota import Room, Rota, Turn
 from pgflow.worker.run import released_at_stop, unknown_task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from pgflow.hooks import Claim
     from pgflow.model import Claimed
     from pgflow.store.pool import Pool
-    from pgflow.store.statement import Statement
     from pgflow.worker.bell import Bell
     from pgflow.worker.crew import Crew
     from pgflow.worker.due import Due
     from pgflow.worker.floor import Floor
     from pgflow.worker.options import WorkerOptions
     from pgflow.worker.pulse import Pulse
+    from pgflow.worker.rota import QueueState
 
 logger = logging.getLogger("pgflow.worker")
 
@@ -39,23 +38,8 @@ PROMISE_SECONDS: Final = 3.0
 PROMISE_POLL_SECONDS: Final = 0.02
 
 
-class QueueState:
-    """What a claimer knows of one queue: whether it has work, where it was read, and the executors it feeds.
-
-    One that `lacks_leases` may have jobs to be leased alone that wait for one to end.
-    """
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.hot = False
-        self.wakes = 0
-        self.lacks_leases = False
-        self.reader = Reader()
-        self.executors: frozenset[str] = frozenset()
-
-
 class Claimer:
-    """Keeps the lanes fed, one statement a queue, the queues in turn."""
+    """Keeps the lanes fed: one statement claims from the queues whose turn it is."""
 
     def __init__(
         self, pool: Pool, options: WorkerOptions, floor: Floor, bell: Bell, crew: Crew, pulse: Pulse, due: Due
@@ -69,9 +53,9 @@ class Claimer:
         self._options = options
         self._floor = floor
         self._bell = bell
-        self._queues = {name: QueueState(name) for name in options.queues}
-        self._order = deque(self._queues.values())
+        self._rota = Rota(options.queues)
         self._looks = True
+        self._seen: frozenset[str] = frozenset()
         self._bytes_each = 200.0
         self._in_doubt: list[str] = []
         self._promised_until = 0.0
@@ -82,10 +66,10 @@ class Claimer:
 
     def woken(self, queue: str | None) -> None:
         """Look at a queue again soon, or at every one, of which one statement then says who has work."""
-        if queue is None and len(self._order) > 1:
+        if queue is None and len(self._rota) > 1:
             self._looks = True
         else:
-            state = self._order[0] if queue is None else self._queues.get(queue)
+            state = next(iter(self._rota)) if queue is None else self._rota.get(queue)
             if state is None or state.name in self._limits:
                 return
             state.hot = True
@@ -97,7 +81,7 @@ class Claimer:
         """Hear that jobs of these queues have ended that were leased alone: others may have waited for that."""
         if not queues:
             return
-        for name in {*queues, *(state.name for state in self._order if state.lacks_leases)}:
+        for name in {*queues, *(state.name for state in self._rota if state.lacks_leases)}:
             self.woken(name)
 
     def eased(self, queues: Iterable[str]) -> None:
@@ -129,20 +113,29 @@ class Claimer:
                 await self._bell.wait(backoff.seconds())
 
     async def _claim_round(self) -> bool:
-        for _ in range(len(self._order)):
-            state = self._order[0]
-            self._order.rotate(-1)
-            room = self._room(state) if state.hot else 0
-            if room > 0:
-                await self._claim(state, room)
+        up, room = self._rota.up(self._rooms())
+        if not up:
+            return False
+        if self._limits.judges:
+            judged = {state: self._judged(state, own) for state, own in up.items()}
+            first = next(iter(judged))
+            if first.limited:
+                await self._claim_within(first, judged[first])
                 return True
-        return False
+            up = {state: asked.limit for state, asked in judged.items() if not state.limited}
+        await self._claim([Turn(state, own, state.wakes) for state, own in up.items()], room)
+        return True
+
+    def _judged(self, state: QueueState, room: int) -> Claim:
+        asked = self._limits.judged(state.name, room)
+        state.limited = asked.limit <= 0 or asked.max_in_flight is not None or asked.rate is not None
+        return asked
 
     async def _rest(self) -> None:
         if self._looks:
             await self._poll()
             return
-        self.found_nothing = not (any(state.hot for state in self._order) or self._limits.hold_work)
+        self.found_nothing = not (any(state.hot for state in self._rota) or self._limits.hold_work)
         now = time.monotonic()
         interval = PROMISE_POLL_SECONDS if now < self._promised_until else self._options.poll_seconds
         # the bell may ring all the time, for room made by what ends: the poll comes when it is due all the same
@@ -151,74 +144,70 @@ class Claimer:
         if (until > now and await self._bell.wait(until - now)) or self.stopping:
             return
         if self._limits:
-            for name in self._limits.over():
-                self._queues[name].hot = True
+            self._rota.heat(self._limits.over())
         if time.monotonic() >= due:
             await self._poll()
 
     async def _poll(self) -> None:
         self._polled_at = time.monotonic()
         self._looks = False
-        looked_at = [state.name for state in self._order if not state.hot and state.name not in self._limits]
+        looked_at = [state.name for state in self._rota if not state.hot and state.name not in self._limits]
         if not looked_at:
             return
         waiting, seconds = await self._pool.arun(sql.waiting_queues(looked_at))
         self._pulse.claimed()
         self._due.told(seconds)
-        for name in waiting:
-            self._queues[name].hot = True
+        self._rota.heat(waiting)
 
-    async def _claim(self, state: QueueState, room: int) -> None:
-        if not self._limits.judges:
-            await self._claim_most(state, room)
-            return
-        asked = self._limits.judged(state.name, room)
+    async def _claim_within(self, state: QueueState, asked: Claim) -> None:
+        turn = Turn(state, asked.limit, state.wakes)
         if asked.limit > 0:
-            await self._claim_most(state, asked.limit, asked)
+            await self._claim([turn], asked.limit, asked)
             return
-        wakes = state.wakes
-        state.hot = not await self._limits.pause(asked) and state.wakes != wakes
+        self._rota.took_turns([state])
+        state.hot = not await self._limits.pause(asked) and state.wakes != turn.wakes
 
-    async def _claim_most(self, state: QueueState, most: int, asked: Claim | None = None) -> None:
-        lease = sql.new_lease_id()
-        lone = [f"{lease[:-4]}{n:04x}" for n in range(1, 2 + min(LONE_MAX, self._free(state)))]
-        start, wakes = state.reader.start(time.monotonic()), state.wakes
-        claiming = partial(
-            sql.claim, state.name, self._options.worker_id, lease, lone, seconds=self._options.lease_seconds,
-            mark=start, suspects=not self._floor.hands.suspects,
-        )  # fmt: skip
+    async def _claim(self, turns: Sequence[Turn], room: int, asked: Claim | None = None) -> None:
+        first = turns[0].state
+        leases = sql.new_lease_ids(len(turns) + 1 + min(LONE_MAX, self._free(first)))
+        lone = leases[len(turns) :]
+        start = first.reader.start(time.monotonic()) if len(turns) == 1 else sql.HEAD
         try:
-            found = await self._claimed(claiming, most, asked)
+            if len(turns) > 1:
+                found = await self._claimed_in_turn(turns, leases, lone, room)
+            else:
+                found = await self._claimed(turns[0], leases[0], lone, start, asked)
         except FAULTS as error:
             if getattr(error, "in_doubt", True):
-                self._in_doubt = [lease, *lone]
+                self._in_doubt = leases
             raise
         self._pulse.claimed()
-        jobs = found.jobs
-        now = time.monotonic()
-        if found.allowed:
-            state.reader.note(start, found.seconds, len(jobs), found.mark, now)
-        if found.busy or found.held:
-            state.hot = False
-        elif len(jobs) < most:
-            # past a mark there may be little: only the head says that a queue is empty, and only of the time before
-            # the claim began
-            state.reader.forget()
-            state.hot = start is not sql.HEAD or state.wakes != wakes
-        state.lacks_leases = len(jobs) - [job.lease_id for job in jobs].count(lease) >= len(lone) - 1
-        await self._take(await self._looked_up(jobs, [lease, *lone]))
-        if jobs:
-            self._learn(state, jobs)
-            await self._promise(len(jobs), now)
+        self._rota.told(turns, room, start, found, lacks_leases=_alone(found, leases) >= len(lone) - 1)
+        await self._take(await self._looked_up(found.jobs, leases))
+        if found.jobs:
+            self._learn(turns, found)
+            await self._promise(len(found.jobs), time.monotonic())
 
-    async def _claimed(
-        self, claiming: Callable[[int], Statement[sql.Claim]], most: int, asked: Claim | None
-    ) -> Brought:
-        if asked is not None and (asked.max_in_flight is not None or asked.rate is not None):
+    async def _claimed(self, turn: Turn, lease: str, lone: list[str], start: sql.Mark, asked: Claim | None) -> Brought:
+        claiming = partial(
+            sql.claim, turn.state.name, self._options.worker_id, lease, lone, seconds=self._options.lease_seconds,
+            mark=start, suspects=self._wants_suspects,
+        )  # fmt: skip
+        if asked is not None:
             return await self._limits.claim(asked, claiming)
         began = time.monotonic()
-        found = await self._pool.arun(claiming(most))
-        return Brought(found.jobs, found.mark, most, time.monotonic() - began)
+        claim = await self._pool.arun(claiming(turn.most))
+        return Brought([claim], claim.jobs, turn.most, time.monotonic() - began)
+
+    async def _claimed_in_turn(self, turns: Sequence[Turn], leases: list[str], lone: list[str], room: int) -> Brought:
+        asks = [sql.Ask(turn.state.name, lease, turn.most) for turn, lease in zip(turns, leases, strict=False)]
+        statement = sql.claim_in_turn(
+            asks, self._options.worker_id, lone, room, self._options.lease_seconds,
+            suspects=self._wants_suspects,
+        )  # fmt: skip
+        began = time.monotonic()
+        claims = await self._pool.arun(statement)
+        return Brought(claims, [job for claim in claims for job in claim.jobs], room, time.monotonic() - began)
 
     async def _take(self, jobs: list[Claimed]) -> None:
         self._floor.hands.hold(jobs)
@@ -259,9 +248,27 @@ class Claimer:
             await self._pool.arun(sql.promise(self._options.worker_id, PROMISE_SECONDS))
             self._promised_until = now + PROMISE_SECONDS
 
-    def _room(self, state: QueueState) -> int:
+    @property
+    def _wants_suspects(self) -> bool:
+        return not self._floor.hands.suspects
+
+    def _rooms(self) -> Callable[[QueueState], Room]:
+        # room for the queues as things are now; those that feed the same executors have the same
+        room_in, seen, everywhere = cache(self._room_in), self._seen, frozenset(self._floor.executors)
+
+        def room(state: QueueState) -> Room:
+            if state.executors:
+                own = room_in(state.executors)
+                return Room(own, own)
+            # not read yet: it may feed any executor, but is taken to be like the others
+            own = room_in(everywhere)
+            return Room(own, max(own, room_in(seen)) if seen else own)
+
+        return room
+
+    def _room_in(self, executors: Collection[str]) -> int:
         batch = self._options.batch
-        lanes = [self._floor.lanes[name] for name in state.executors or self._floor.executors]
+        lanes = [self._floor.lanes[name] for name in executors]
         spare = 0 if len(lanes) == 1 else 1
         # where kinds are mixed, a full lane may queue as many again before it holds up the others
         room = min(lane.room(batch) + spare * len(lane.slots) for lane in lanes)
@@ -271,10 +278,20 @@ class Claimer:
     def _free(self, state: QueueState) -> int:
         return min(self._floor.lanes[name].free for name in state.executors or self._floor.executors)
 
-    def _learn(self, state: QueueState, jobs: list[Claimed]) -> None:
+    def _learn(self, turns: Sequence[Turn], found: Brought) -> None:
+        jobs = found.jobs
         size = sum([len(job.args or "") + len(job.kwargs or "") for job in jobs]) / len(jobs)
         self._bytes_each = max(size, 0.7 * self._bytes_each + 0.3 * size, 1.0)
-        tasks = {job.task for job in jobs}
-        known = (self._floor.tasks.get(name or "") for name in tasks)
-        seen = frozenset(task.declared.executor for task in known if task is not None)
-        state.executors = seen or state.executors
+        for turn, claim in zip(turns, found.claims, strict=True):
+            known = (self._floor.tasks.get(name or "") for name in {job.task for job in claim.jobs})
+            seen = frozenset(task.declared.executor for task in known if task is not None)
+            turn.state.executors = seen or turn.state.executors
+            self._seen |= seen
+
+
+def _alone(found: Brought, leases: Sequence[str]) -> int:
+    # how many came in leases of their own
+    in_batches = (
+        [job.lease_id for job in claim.jobs].count(lease) for claim, lease in zip(found.claims, leases, strict=False)
+    )
+    return len(found.jobs) - sum(in_batches)

@@ -28,6 +28,16 @@ class Reader:
         self._extra = 0.0
         self._since_head = 0.0
         self._head_at = 0.0
+        self.doubted = False
+
+    @property
+    def dear(self) -> bool:
+        """True where the head is expensive, or may be and the next claim is to tell."""
+        return self.doubted or self._extra > 0
+
+    def usual(self, rows: int) -> float:
+        """Say how many seconds a claim of so many rows takes at its quickest."""
+        return CLAIM_SECONDS + rows * self._row_seconds
 
     def start(self, now: float) -> Mark:
         """Say where to read from: the head, unless it is expensive and was read a short while ago."""
@@ -37,12 +47,13 @@ class Reader:
 
     def note(self, start: Mark, seconds: float, rows: int, mark: Mark | None, now: float) -> None:
         """Learn from a claim that read from `start` and brought `rows`."""
+        self.doubted = False
         if rows >= ROWS_THAT_TELL:
             self._row_seconds = min(self._row_seconds * 1.02, seconds / rows)
         if start is HEAD:
             self._head_at = now
             self._since_head = 0.0
-            self._extra = max(0.0, seconds - 2 * (CLAIM_SECONDS + rows * self._row_seconds))
+            self._extra = max(0.0, seconds - 2 * self.usual(rows))
         else:
             self._since_head += seconds
         if mark is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from chaos.broken.kinds import ACTS, HELD, LIMITED, LOCKS, ROUND, RULES, SQL, STORE, WAYS, WORKER, Edit, Mutant
+from chaos.broken.kinds import ACTS, HELD, LIMITED, LOCKS, ROTA, ROUND, RULES, SQL, STORE, WAYS, WORKER, Edit, Mutant
 
 LEASED: Final = "select f.lease_id, clock_timestamp(), clock_timestamp() + %(seconds)s"
 
@@ -39,9 +39,8 @@ CLAIMS: Final = (
         (
             Edit(
                 SQL + "claim.sql",
-                "  case when exists (select from pgflow.cancellations)\n"
-                "    and exists (select from pgflow.cancellations as c where c.job_id = f.job_id) then true end,",
-                "  null::boolean,",
+                "exists (select from pgflow.cancellations as c where c.job_id = f.job_id),\n",
+                "false,\n",
             ),
         ),
         (ACTS + "test_cancelling_an_entry_that_a_claim_has_locked_does_not_wait",),
@@ -55,13 +54,13 @@ CLAIMS: Final = (
     Mutant(
         "suspects-together",
         "one worker starts several suspects at once, and one crash is held against them all",
-        (Edit(WORKER + "claimer.py", "suspects=not self._floor.hands.suspects", "suspects=True"),),
+        (Edit(WORKER + "claimer.py", "return not self._floor.hands.suspects", "return True"),),
         ("tests/worker/test_leases.py::test_suspects_run_one_at_a_time[asyncio]",),
     ),
     Mutant(
         "suspects-share-a-lease",
         "a suspect is leased with others, whom its crash takes along",
-        (Edit(SQL + "claim.sql", "then (%(lone)s::uuid[])[1]\n", "then %(lease)s::uuid\n"),),
+        (Edit(SQL + "claim.sql", "then (%(lone)s::uuid[])[1]\n", "then p.lease\n"),),
         (RULES + "test_a_lost_job_comes_back_as_a_suspect_in_a_lease_of_its_own",),
     ),
     Mutant(
@@ -93,8 +92,32 @@ CLAIMS: Final = (
     Mutant(
         "claims-in-doubt-forgotten",
         "jobs of a claim whose answer was lost stay leased and unstarted until the lease ends",
-        (Edit(WORKER + "claimer.py", "self._in_doubt = [lease, *lone]", "self._in_doubt = []"),),
+        (Edit(WORKER + "claimer.py", "self._in_doubt = leases", "self._in_doubt = []"),),
         (ROUND + "test_a_claim_whose_answer_is_lost_is_taken_up_and_nothing_is_called_lost[asyncio]",),
+    ),
+    Mutant(
+        "claims-in-doubt-of-one-queue",
+        "of a lost claim of several queues, the jobs of one are taken up and the others stay leased to nobody",
+        (Edit(WORKER + "claimer.py", "self._in_doubt = leases", "self._in_doubt = leases[:1]"),),
+        (ROTA + "test_a_claim_of_several_queues_whose_answer_is_lost_is_taken_up_from_all_of_them[asyncio]",),
+    ),
+    Mutant(
+        "claims-in-turn-as-one-queues",
+        "jobs of one queue are taken for another's, whose limits and counts they then come under",
+        (Edit(SQL + "claim.sql", "nullif(f.nth, 1),", "null::bigint,"),),
+        ("tests/store/test_claims_in_turn.py::test_each_queue_has_a_lease_of_its_own_with_its_jobs_in_order",),
+    ),
+    Mutant(
+        "claims-in-turn-forget-the-unreached",
+        "a queue that a claim had no room for is taken for empty, and waits for the next poll",
+        (
+            Edit(
+                WORKER + "rota.py",
+                "return turns[: 1 + max(",
+                "return turns[: 999 + max(",
+            ),
+        ),
+        (ROTA + "test_what_a_claim_did_not_reach_comes_first_the_next_time",),
     ),
     Mutant(
         "claims-in-doubt-not-voided",
