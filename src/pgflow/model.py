@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -94,7 +94,9 @@ class NewJob:
         check_time("expires_at", self.expires_at)
         if self.unique_key is not None:
             check_key("unique_key", self.unique_key)
-        self.__dict__["_mould"] = object()
+        # what is as usual is looked up in the class: a copy of what is left costs a third
+        unusual = {name: value for name, value in self.__dict__.items() if value is not USUAL.get(name, self)}
+        object.__setattr__(self, "__dict__", {**unusual, "args": self.args, "kwargs": self.kwargs, "_mould": object()})
 
     def with_call(self, job_id: str, args: str | None, kwargs: str | None) -> NewJob:
         """Return this job under another id and with other arguments.
@@ -117,6 +119,9 @@ class NewJob:
     def payload_bytes(self) -> int:
         """The size of the arguments as stored, in bytes of UTF-8."""
         return len((self.args or "").encode()) + len((self.kwargs or "").encode())
+
+
+USUAL: Final = {field.name: field.default for field in fields(NewJob) if field.default is not MISSING}
 
 
 class Claimed(NamedTuple):

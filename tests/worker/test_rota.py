@@ -70,11 +70,12 @@ def test_queues_with_little_in_them_are_asked_together_and_then_known_to_be_empt
 
 
 def test_what_a_claim_did_not_reach_comes_first_the_next_time() -> None:
-    given = Given(a=8, b=8, c=8)
-    assert given.claim() == {"a": 8, "b": 2}
+    given = Given(a=80, b=80, c=80)
+    assert given.asked(100) == ["a", "b", "c"]
+    assert given.claim(100) == {"a": 80, "b": 20}
     assert given.hot() == ["c", "b"]
-    assert given.claim() == {"c": 8, "b": 2}
-    assert given.claim() == {"b": 4}
+    assert given.claim(100) == {"c": 80, "b": 20}
+    assert given.claim(100) == {"b": 40}
     assert given.hot() == []
 
 

@@ -143,8 +143,8 @@ class Specs:
     def pgflow_before_claim(self, claim: Claim) -> None:
         """Lower a claim's limit, have the store keep a limit over all workers, or pause: called before each claim.
 
-        It judges one queue. A claim may ask several, each judged, and be full before it comes to the last of them; those
-        are judged again in their turn.
+        It judges one queue. A claim may ask several, each of them judged, and be full before it comes to the last; what
+        it did not come to is judged again in its turn.
 
         It is called on the event loop and must not wait. A failure of a plugin with `limits_claims = True` holds the
         queue back for a second; of any other, it is logged and counted, and the claim is made.
@@ -152,7 +152,7 @@ class Specs:
 
     @hookspec
     def pgflow_jobs_claimed(self, worker: WorkerInfo, jobs: Sequence[Claimed]) -> None:
-        """Hear of a batch of jobs, of one queue or several, this worker has claimed. A failure is logged and counted."""
+        """Hear of jobs this worker has claimed, from one queue or several. A failure is logged and counted."""
 
     @hookspec
     def pgflow_attempts_finished(self, worker: WorkerInfo, attempts: Sequence[Outcome]) -> None:

@@ -18,6 +18,7 @@ from pgflow.task.middleware import Wiring
 from pgflow.task.options import TaskOptions
 from pgflow.task.sending import SendKeywords, make_template
 from pgflow.task.words import APPLY_WORDS, strangers
+from pgflow.unswept import unswept
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -186,10 +187,11 @@ class BoundTask(Generic[P, R_co]):
         check, make = self._check, self._template.with_call
         jobs: list[NewJob] = []
         try:
-            for job_id, call in zip(self._door.ids.make_many(len(given)), given, strict=True):
-                args, kwargs = _checked_call(call)
-                check(args, kwargs)
-                jobs.append(make(job_id, *encode_arguments(args, kwargs)))
+            with unswept():
+                for job_id, call in zip(self._door.ids.make_many(len(given)), given, strict=True):
+                    args, kwargs = _checked_call(call)
+                    check(args, kwargs)
+                    jobs.append(make(job_id, *encode_arguments(args, kwargs)))
         except ArgumentError as error:
             msg = f"call {len(jobs)}: {error}"
             raise ArgumentError(msg) from None
@@ -197,7 +199,8 @@ class BoundTask(Generic[P, R_co]):
 
     def _handles(self, ids: Iterable[str]) -> list[Job[R_co]]:
         door = self._door
-        return [Job(job_id, door) for job_id in ids]
+        with unswept():
+            return [Job(job_id, door) for job_id in ids]
 
 
 def _checked_call(call: Call) -> Call:
