@@ -118,7 +118,8 @@ class NewJob:
     @property
     def payload_bytes(self) -> int:
         """The size of the arguments as stored, in bytes of UTF-8."""
-        return len((self.args or "").encode()) + len((self.kwargs or "").encode())
+        args, kwargs = self.args, self.kwargs
+        return (_utf8_length(args) if args else 0) + (_utf8_length(kwargs) if kwargs else 0)
 
 
 USUAL: Final = {field.name: field.default for field in fields(NewJob) if field.default is not MISSING}
@@ -240,6 +241,10 @@ def check_key(what: str, value: object) -> str:
         msg = f"{what} {value!r:.300} must be text of 1 to {MOST_KEY_CHARACTERS} characters, no NUL or lone surrogate"
         raise ArgumentError(msg)
     return value
+
+
+def _utf8_length(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
 
 
 def check_keys(jobs: Sequence[NewJob]) -> None:

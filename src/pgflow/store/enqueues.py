@@ -112,6 +112,8 @@ def _first(rows: list[tuple[Any, ...]]) -> int:
 
 
 def _chunks(jobs: Sequence[NewJob]) -> list[Sequence[NewJob]]:
+    if _characters(jobs) <= AT_ONCE_BYTES:
+        return [jobs[first : first + AT_ONCE_JOBS] for first in range(0, len(jobs), AT_ONCE_JOBS)]
     chunks: list[Sequence[NewJob]] = []
     first, size = 0, 0
     for place, job in enumerate(jobs):
@@ -121,3 +123,7 @@ def _chunks(jobs: Sequence[NewJob]) -> list[Sequence[NewJob]]:
             first, size = place, 0
     chunks.append(jobs[first:])
     return chunks
+
+
+def _characters(jobs: Sequence[NewJob]) -> int:
+    return sum([len(job.args) for job in jobs if job.args]) + sum([len(job.kwargs) for job in jobs if job.kwargs])
