@@ -9,7 +9,7 @@ import anyio
 
 from pgflow.ids import IdMaker
 from pgflow.model import Claimed, NewJob, Outcome, OutcomeKind
-from pgflow.store import flush
+from pgflow.store import claims, flush
 from pgflow.store import jobs as sql
 
 if TYPE_CHECKING:
@@ -35,12 +35,12 @@ def claim(
     lone: int = 4,
     suspects: bool = True,
     seconds: float = 30,
-    mark: sql.Mark = sql.HEAD,
+    mark: claims.Mark = claims.HEAD,
 ) -> list[Claimed]:
     """Claim from one queue."""
-    lease = sql.new_lease_id()
+    lease = claims.new_lease_id()
     leases = [f"{lease[:-4]}{n:04x}" for n in range(1, 2 + lone)]
-    return pool.run(sql.claim(queue, worker, lease, leases, most, seconds, mark=mark, suspects=suspects)).jobs
+    return pool.run(claims.claim(queue, worker, lease, leases, most, seconds, mark=mark, suspects=suspects)).jobs
 
 
 def ended(job: Claimed, kind: OutcomeKind = OutcomeKind.SUCCEEDED, **fields: Any) -> Outcome:

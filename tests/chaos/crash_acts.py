@@ -13,8 +13,7 @@ from chaos.crash_scene import GHOST, Scene
 from pgflow import State, WorkerInfo, hookimpl
 from pgflow.model import OutcomeKind
 from pgflow.plugins.prune.rounds import Ages
-from pgflow.store import jobs as sql
-from pgflow.store import settle
+from pgflow.store import claims, settle
 from pgflow.store.admin import act
 from pgflow.store.enqueues import COPIED_FROM_JOBS
 
@@ -199,8 +198,8 @@ def lost(url: str, ledger: Path) -> None:
         with scene.step():
             taken = scene.claim(2)
             if taken:
-                scene.app.pool.run(sql.void([job.lease_id for job in taken]))
-                again = scene.app.pool.run(sql.recover(GHOST, [job.lease_id for job in taken])).jobs
+                scene.app.pool.run(claims.void([job.lease_id for job in taken]))
+                again = scene.app.pool.run(claims.recover(GHOST, [job.lease_id for job in taken])).jobs
                 scene.finish(again[:1], OutcomeKind.SUCCEEDED, rest=True)
         with psycopg.connect(url, autocommit=True) as db:
             db.execute("update pgflow.leases set expires_at = now() - interval '1 s'")

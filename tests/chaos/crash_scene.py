@@ -15,7 +15,7 @@ from chaos.ledger import Ledger
 from pgflow import App, Cancel, JobRejected, PgflowError, Snooze, State
 from pgflow.ids import IdMaker
 from pgflow.model import NewJob, Outcome, OutcomeKind
-from pgflow.store import flush
+from pgflow.store import claims, flush
 from pgflow.store import jobs as sql
 from pgflow.task import TaskOptions
 from pgflow.task.sending import make_template
@@ -187,8 +187,8 @@ class Scene:
 
     def claim(self, most: int = 10, *, queue: str = "default", worker: str = GHOST) -> list[Claimed]:
         """Claim as a worker that is not there any more."""
-        lone = [sql.new_lease_id() for _ in range(4)]
-        statement = sql.claim(queue, worker, sql.new_lease_id(), lone, most, 60, mark=sql.HEAD, suspects=True)
+        lone = [claims.new_lease_id() for _ in range(4)]
+        statement = claims.claim(queue, worker, claims.new_lease_id(), lone, most, 60, mark=claims.HEAD, suspects=True)
         return self.app.pool.run(statement).jobs
 
     def finish(self, jobs: Sequence[Claimed], kind: OutcomeKind, *, rest: bool = False, **fields: Any) -> None:

@@ -32,7 +32,7 @@ from chaos.model_values import AT_ONCE, FINAL, SOON, End, Hand, Job
 from chaos.tables import differences, foretold, look
 from moves import IDS, flushed
 from pgflow.model import Claimed, NewJob
-from pgflow.store import buckets, forget, keys, limited
+from pgflow.store import buckets, claims, forget, keys, limited
 from pgflow.store import jobs as sql
 from pgflow.store.admin import act
 from pgflow.store.admin.audit import Scope, audit
@@ -100,7 +100,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(place=places, worker=workers, most=st.integers(1, 5), lone=st.integers(1, 3), suspects=st.booleans())
     def claim(self, place: int, worker: str, most: int, lone: int, suspects: bool) -> None:
         [queue] = of(self._waiting(), [place])
-        names = [sql.new_lease_id() for _ in range(1 + lone)]
+        names = [claims.new_lease_id() for _ in range(1 + lone)]
         if queue == LIMITED:
             self._claim_within_limits(worker, names, most)
         else:
@@ -125,7 +125,7 @@ class StoreMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.model.leases)
     @rule(worker=workers)
     def recover_claims_in_doubt(self, worker: str) -> None:
-        found = self.pool.run(sql.recover(worker, list(self.model.leases))).jobs
+        found = self.pool.run(claims.recover(worker, list(self.model.leases))).jobs
         held = self.model.still_held(worker, list(self.model.leases))
         assert {(job.lease_id, job.job_id, job.attempt) for job in found} == held
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from chaos.model_values import AT_ONCE, LATE, SOON
 from pgflow.model import Claimed, Outcome, OutcomeKind
-from pgflow.store import jobs as sql
+from pgflow.store import claims
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +49,7 @@ update pgflow.jobs as j set run_at = now() from moved as m where j.id = m.job_id
 
 def claiming(queue: str, worker: str, names: list[str], most: int, *, suspects: bool) -> Any:
     """Claim under the first of these names, and under the others what goes alone."""
-    return sql.claim(queue, worker, names[0], names[1:], most, 60, mark=sql.HEAD, suspects=suspects)
+    return claims.claim(queue, worker, names[0], names[1:], most, 60, mark=claims.HEAD, suspects=suspects)
 
 
 def of(known: Sequence[str], which: list[int]) -> list[str]:

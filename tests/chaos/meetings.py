@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from moves import put
+from pgflow.store import claims
 from pgflow.store import jobs as sql
 
 if TYPE_CHECKING:
@@ -15,10 +16,10 @@ if TYPE_CHECKING:
     from pgflow.store.statement import Statement
 
 
-def claiming(most: int = 10, worker: str = "w2") -> Statement[sql.Claim]:
+def claiming(most: int = 10, worker: str = "w2") -> Statement[claims.Claim]:
     """Claim from one queue."""
-    names = [sql.new_lease_id() for _ in range(3)]
-    return sql.claim("default", worker, names[0], names[1:], most, 60, mark=sql.HEAD, suspects=True)
+    names = [claims.new_lease_id() for _ in range(3)]
+    return claims.claim("default", worker, names[0], names[1:], most, 60, mark=claims.HEAD, suspects=True)
 
 
 def due(pool: Pool, db: Db, count: int = 1) -> list[str]:
@@ -33,6 +34,6 @@ def finishing(*outcomes: Outcome) -> Statement[set[tuple[str, int]]]:
     return sql.finish(outcomes, list({o.job.lease_id for o in outcomes}), time.monotonic())
 
 
-def ids(claimed: sql.Claim) -> list[str]:
+def ids(claimed: claims.Claim) -> list[str]:
     """The jobs that a claim brought."""
     return [job.job_id for job in claimed.jobs]

@@ -13,7 +13,7 @@ from chaos.flushes import locks_leases_in_order, waits_for_a_lease
 from chaos.sessions import Db, another, wait_for_waiting
 from moves import IDS, claim, count, dead, ended, finish, flushed, hasten, lapse, put, states
 from pgflow.model import NewJob
-from pgflow.store import buckets
+from pgflow.store import buckets, claims, plans
 from pgflow.store import jobs as sql
 from pgflow.store.admin import act
 from pgflow.store.pool import Pool
@@ -74,7 +74,7 @@ def test_a_claim_passes_by_what_another_claim_has_in_hand(hasty: Pool, migrated_
 
 def test_a_claim_passes_by_what_another_has_taken_since_it_began(hasty: Pool, migrated_url: str) -> None:
     ids = put(hasty, 3)
-    late = sql.claim("default", "late", sql.new_lease_id(), [], 3, 30.0, mark=sql.HEAD, suspects=False)
+    late = claims.claim("default", "late", claims.new_lease_id(), [], 3, 30.0, mark=claims.HEAD, suspects=False)
     with another(migrated_url) as claiming, another(migrated_url) as other:
         # its snapshot, as a claim's own would be that is held up before it reads
         claiming.execute("set transaction isolation level repeatable read")
@@ -185,7 +185,7 @@ def test_the_store_reads_committed_whatever_the_database_prefers(
     name = db.info.dbname
     db.execute(f"alter database {name} set default_transaction_isolation = 'repeatable read'")
     pool = pool_of(migrated_url)
-    for settings in ({}, sql.BY_INDEX):
+    for settings in ({}, plans.BY_INDEX):
         query = Query("isolation", "select current_setting('transaction_isolation')", settings)
         assert pool.run(Statement(query, {}, first_column)) == ["read committed"]
         assert pool.together(lambda run, query=query: run(Statement(query, {}, first_column))) == ["read committed"]

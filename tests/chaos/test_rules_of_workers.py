@@ -10,7 +10,7 @@ import pytest
 
 from moves import hasten
 from pgflow import App, DatabaseUnavailableError
-from pgflow.store import jobs as sql
+from pgflow.store import claims
 from pgflow.worker import claimer
 from workers import until, until_final, work, working
 
@@ -47,7 +47,7 @@ async def test_a_claim_whose_answer_is_lost_is_taken_up_and_nothing_is_called_lo
 
     async def lose_one(statement: Any) -> Any:
         answer = await arun(statement)
-        if statement.query is sql.CLAIM and answer.jobs and not lost:
+        if statement.query is claims.CLAIM and answer.jobs and not lost:
             lost.extend(job.job_id for job in answer.jobs)
             raise DatabaseUnavailableError("the line broke behind the commit", in_doubt=True)
         return answer

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pgflow.ids import IdMaker
 from pgflow.model import Claimed, NewJob, Outcome, OutcomeKind
-from pgflow.store import jobs
+from pgflow.store import claims, jobs
 
 if TYPE_CHECKING:
     from pgflow.store.pool import Pool
@@ -28,8 +28,8 @@ def one(pool: Pool, **fields: Any) -> str:
 
 def claim(pool: Pool, most: int = 1, queue: str = "q", worker: str = "w1", seconds: float = 60) -> list[Claimed]:
     """Take the head of a queue, a suspect among it."""
-    lone = [jobs.new_lease_id() for _ in range(4)]
-    statement = jobs.claim(queue, worker, jobs.new_lease_id(), lone, most, seconds, mark=jobs.HEAD, suspects=True)
+    lone = [claims.new_lease_id() for _ in range(4)]
+    statement = claims.claim(queue, worker, claims.new_lease_id(), lone, most, seconds, mark=claims.HEAD, suspects=True)
     return pool.run(statement).jobs
 
 

@@ -16,6 +16,7 @@ from chaos.proxy import Proxy
 from moves import IDS, claim, count, ended, failed, finish, flushed, lapse, put, states
 from pgflow.errors import DatabaseUnavailableError
 from pgflow.model import NewJob
+from pgflow.store import claims
 from pgflow.store import jobs as sql
 from pgflow.store.pool import Pool
 from pgflow.store.statement import Query, Statement, all_rows
@@ -213,13 +214,13 @@ def test_a_claim_that_arrives_after_its_lease_was_voided_takes_nothing(
     put(pool, 3, max_attempts=1 if alone else 5)
     far.run(ONE)
     proxy.strike(Silence(late=True))
-    lease = sql.new_lease_id()
+    lease = claims.new_lease_id()
     lone = [f"{lease[:-4]}{n:04x}" for n in range(1, 6)]
     with pytest.raises(DatabaseUnavailableError) as caught:
-        far.run(sql.claim("default", "w1", lease, lone, 10, 30, mark=sql.HEAD, suspects=True))
+        far.run(claims.claim("default", "w1", lease, lone, 10, 30, mark=claims.HEAD, suspects=True))
     assert caught.value.in_doubt
-    pool.run(sql.void([lease, *lone]))
-    assert pool.run(sql.recover("w1", [lease, *lone])).jobs == []
+    pool.run(claims.void([lease, *lone]))
+    assert pool.run(claims.recover("w1", [lease, *lone])).jobs == []
     proxy.heal()
     until(lambda: proxy.count() == 0 and not active(db))
     assert db.execute("select count(*) from pgflow.leases where job_ids <> '{}'").fetchone() == (0,)
@@ -240,20 +241,20 @@ def test_without_that_it_would_lease_jobs_to_nobody(far: Pool, pool: Pool, proxy
 
 def test_the_look_for_a_lost_claim_waits_for_one_that_still_runs(pool: Pool, db: Db, migrated_url: str) -> None:
     put(pool, 2)
-    lease = sql.new_lease_id()
-    statement = sql.claim("default", "w1", lease, [], 10, 30, mark=sql.HEAD, suspects=False)
+    lease = claims.new_lease_id()
+    statement = claims.claim("default", "w1", lease, [], 10, 30, mark=claims.HEAD, suspects=False)
     with psycopg.connect(migrated_url) as slow, ThreadPoolExecutor(1) as threads:
         slow.execute(statement.query.text, statement.params)
-        voided = threads.submit(pool.run, sql.void([lease]))
+        voided = threads.submit(pool.run, claims.void([lease]))
         until(lambda: blocked(db))
         slow.commit()
         voided.result(10)
-    assert len(pool.run(sql.recover("w1", [lease])).jobs) == 2
+    assert len(pool.run(claims.recover("w1", [lease])).jobs) == 2
 
 
 def test_void_leases_count_as_nothing_and_go_by_themselves(pool: Pool, db: Db) -> None:
     put(pool, 40)
-    pool.run(sql.void([sql.new_lease_id() for _ in range(40)]))
+    pool.run(claims.void([claims.new_lease_id() for _ in range(40)]))
     assert pool.run(sql.left_to_do(["default"])) == (40, 0, 0)
     for _ in range(40):
         claim(pool, 1)

@@ -10,6 +10,7 @@ import psycopg
 
 from moves import claim, count, ended, finish, lapse, put
 from pgflow.model import OutcomeKind
+from pgflow.store import claims
 from pgflow.store import jobs as sql
 from pgflow.store.admin import act
 
@@ -26,15 +27,15 @@ def claim_in_turn(
     pool: Pool, queues: Sequence[str], room: int = 100, *, most: int = 100, lone: int = 4, suspects: bool = True
 ) -> list[list[Claimed]]:
     """Claim from queues in this order."""
-    leases = sql.new_lease_ids(len(queues) + lone + 1)
-    asked = [sql.Ask(queue, lease, most) for queue, lease in zip(queues, leases, strict=False)]
-    claims = pool.run(sql.claim_in_turn(asked, "w1", leases[len(queues) :], room, 30.0, suspects=suspects))
-    return [claim.jobs for claim in claims]
+    leases = claims.new_lease_ids(len(queues) + lone + 1)
+    asked = [claims.Ask(queue, lease, most) for queue, lease in zip(queues, leases, strict=False)]
+    statement = claims.claim_in_turn(asked, "w1", leases[len(queues) :], room, 30.0, suspects=suspects)
+    return [claim.jobs for claim in pool.run(statement)]
 
 
-def ids(claims: list[list[Claimed]]) -> list[list[str]]:
+def ids(found: list[list[Claimed]]) -> list[list[str]]:
     """The ids of what came from each queue."""
-    return [[job.job_id for job in jobs] for jobs in claims]
+    return [[job.job_id for job in jobs] for jobs in found]
 
 
 def test_queues_are_read_one_after_the_other_each_by_priority(pool: Pool) -> None:
@@ -117,22 +118,22 @@ def test_all_leases_of_a_lost_claim_are_read_back(pool: Pool) -> None:
     put(pool, 1, queue="b", max_attempts=1)
     found = claim_in_turn(pool, ["a", "b"])
     leases = [job.lease_id for jobs in found for job in jobs]
-    assert sorted(job.job_id for job in pool.run(sql.recover("w1", leases)).jobs) == sorted(
+    assert sorted(job.job_id for job in pool.run(claims.recover("w1", leases)).jobs) == sorted(
         [job_id for queue in ids(found) for job_id in queue]
     )
 
 
 def test_leases_of_one_claim_are_never_the_same_nor_those_of_another() -> None:
-    leases = sql.new_lease_ids(400)
+    leases = claims.new_lease_ids(400)
     assert len(set(leases)) == 400
-    assert not set(leases) & set(sql.new_lease_ids(400))
+    assert not set(leases) & set(claims.new_lease_ids(400))
 
 
 def test_it_reads_each_queue_by_the_index_and_sorts_none(pool: Pool, db: Db) -> None:
     for queue in "abc":
         put(pool, 1000, queue=queue)
-    asked = [sql.Ask(queue, sql.new_lease_id(), 100) for queue in "abc"]
-    statement = sql.claim_in_turn(asked, "w1", [], 150, 30.0, suspects=True)
+    asked = [claims.Ask(queue, claims.new_lease_id(), 100) for queue in "abc"]
+    statement = claims.claim_in_turn(asked, "w1", [], 150, 30.0, suspects=True)
     with db.transaction():
         for name, value in statement.query.settings.items():
             db.execute("select set_config(%s, %s, true)", [name, value])

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from moves import claim, put
-from pgflow.store import jobs as sql
+from pgflow.store import claims
 from pgflow.store.pool import Pool
 from pgflow.store.statement import Query, Statement, first_column
 
@@ -44,7 +44,7 @@ def pids(pool: Pool, settings: Mapping[str, str] | None = None) -> int:
 def test_each_statement_meets_its_own_settings_on_one_connection(make: Callable[..., Pool]) -> None:
     pool = make(size=1)
     for _ in range(2):
-        assert seen(pool, sql.CLAIM.settings) == ["force_generic_plan", "off", "off", "off"]
+        assert seen(pool, claims.CLAIM.settings) == ["force_generic_plan", "off", "off", "off"]
         assert seen(pool) == USUAL
         assert seen(pool, {"enable_seqscan": "off"}) == ["auto", "off", "on", "on"]
 
@@ -58,7 +58,7 @@ def test_transactions_and_borrowers_meet_none_of_them(make: Callable[..., Pool])
         lambda: [row[0] for row in _rows(pool)],
     ]
     for look in looks:
-        seen(pool, sql.CLAIM.settings)
+        seen(pool, claims.CLAIM.settings)
         assert look() == USUAL
 
 
@@ -85,7 +85,7 @@ def test_a_claim_is_committed_by_itself_where_its_session_held_its_settings_alre
 ) -> None:
     pool = make(size=1)
     put(pool)
-    seen(pool, sql.CLAIM.settings)
+    seen(pool, claims.CLAIM.settings)
     claim(pool)
     assert db.execute("select count(*) from pgflow.leases").fetchone() == (1,)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -12,8 +13,8 @@ import pytest
 
 from moves import claim, count, ended, finish, lapse, put
 from pgflow.errors import ArgumentError
+from pgflow.store import claims, limited
 from pgflow.store import jobs as sql
-from pgflow.store import limited
 from pgflow.store.admin import act, explain, look
 
 if TYPE_CHECKING:
@@ -37,11 +38,11 @@ def claim_limited(
     queue: str = "default",
 ) -> limited.Brought:
     """Claim within limits."""
-    lease = sql.new_lease_id()
+    lease = claims.new_lease_id()
     lone = [f"{lease[:-4]}{n:04x}" for n in range(1, 6)]
 
     def claiming(left: int) -> Any:
-        return sql.claim(queue, worker, lease, lone, left, 30, mark=sql.HEAD, suspects=True)
+        return claims.claim(queue, worker, lease, lone, left, 30, mark=claims.HEAD, suspects=True)
 
     limits = limited.Limits(queue, worker, in_flight, rate)
     return pool.together(lambda run: limited.claim(run, limits, most, claiming))
@@ -221,7 +222,7 @@ def test_nothing_is_kept_of_a_queue_in_which_nothing_waits(pool: Pool, db: Db) -
 def test_a_claim_whose_answer_is_lost_is_read_back_by_its_lease(pool: Pool) -> None:
     put(pool, 3)
     brought = claim_limited(pool, in_flight=2).jobs
-    again = pool.run(sql.recover("w1", [brought[0].lease_id])).jobs
+    again = pool.run(claims.recover("w1", [brought[0].lease_id])).jobs
     assert [job.job_id for job in again] == [job.job_id for job in brought]
 
 
@@ -230,8 +231,9 @@ def test_a_limited_claim_undone_by_its_end_charges_and_notes_nothing(pool: Pool,
 
     def claim_and_fail(run: Any) -> None:
         limits = limited.Limits("default", "w1", 1, 5)
-        limited.claim(run, limits, 3, lambda n: sql.claim("default", "w1", sql.new_lease_id(), [sql.new_lease_id()], n,
-                                                         30, mark=sql.HEAD, suspects=True))  # fmt: skip
+        lease, lone = claims.new_lease_ids(2)
+        claiming = partial(claims.claim, "default", "w1", lease, [lone], seconds=30, mark=claims.HEAD, suspects=True)
+        limited.claim(run, limits, 3, claiming)
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

@@ -15,6 +15,7 @@ import pytest
 from moves import IDS, claim, count, dead, ended, failed, finish, hasten, lapse, put, states
 from pgflow.ids import id_time
 from pgflow.model import NewJob, OutcomeKind
+from pgflow.store import claims
 from pgflow.store import jobs as sql
 from pgflow.store.pool import Pool
 
@@ -95,9 +96,9 @@ def test_a_claim_whose_answer_was_lost_is_read_back_by_its_lease(pool: Pool) -> 
     put(pool, 3)
     jobs = claim(pool, 3)
     finish(pool, [ended(jobs[0])], over=False)
-    back = pool.run(sql.recover("w1", [jobs[0].lease_id])).jobs
+    back = pool.run(claims.recover("w1", [jobs[0].lease_id])).jobs
     assert [(job.job_id, job.attempt) for job in back] == [(job.job_id, 1) for job in jobs[1:]]
-    assert pool.run(sql.recover("w2", [jobs[0].lease_id])).jobs == []
+    assert pool.run(claims.recover("w2", [jobs[0].lease_id])).jobs == []
 
 
 def test_an_entry_without_its_job_is_claimed_with_no_task(pool: Pool, db: Db) -> None:
@@ -304,7 +305,7 @@ def _deadlocks(db: Db) -> int:
 
 def test_a_claim_from_the_mark_goes_on_behind_the_last_claimed_entry(pool: Pool) -> None:
     ids = put(pool, 6)
-    first = pool.run(sql.claim("default", "w1", sql.new_lease_id(), [], 3, 30, mark=sql.HEAD, suspects=True))
+    first = pool.run(claims.claim("default", "w1", claims.new_lease_id(), [], 3, 30, mark=claims.HEAD, suspects=True))
     urgent = put(pool, priority=9)
     assert first.mark is not None
     second = claim(pool, 2, mark=first.mark)
@@ -411,7 +412,7 @@ def test_an_enqueue_repeated_after_a_lost_answer_stores_the_job_once(pool: Pool,
 
 def test_a_claim_reads_a_long_queue_by_its_index_and_sorts_none_of_it(pool: Pool, db: Db) -> None:
     put(pool, 3000)
-    statement = sql.claim("default", "w1", sql.new_lease_id(), [], 10, 30, mark=sql.HEAD, suspects=True)
+    statement = claims.claim("default", "w1", claims.new_lease_id(), [], 10, 30, mark=claims.HEAD, suspects=True)
     with db.transaction():
         for name, value in statement.query.settings.items():
             db.execute("select set_config(%s, %s, true)", [name, value])

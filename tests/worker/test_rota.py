@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from pgflow import DatabaseUnavailableError
-from pgflow.store import jobs as sql
+from pgflow.store import claims
 from pgflow.store.limited import Brought
 from pgflow.worker.rota import Room, Rota, Turn
 from workers import until, work, working
@@ -48,9 +48,9 @@ class Given:
         for turn in turns:
             brought[turn.state.name] = min(turn.most, self.jobs[turn.state.name], shared - sum(brought.values()))
         self.jobs.subtract(brought)
-        claims = [sql.Claim(jobs_like(count), None) for count in brought.values()]
-        jobs = [job for claim in claims for job in claim.jobs]
-        self.rota.told(turns, shared, sql.HEAD, Brought(claims, jobs, shared, seconds), lacks_leases=False)
+        found = [claims.Claim(jobs_like(count), None) for count in brought.values()]
+        jobs = [job for claim in found for job in claim.jobs]
+        self.rota.told(turns, shared, claims.HEAD, Brought(found, jobs, shared, seconds), lacks_leases=False)
         return {name: count for name, count in brought.items() if count}
 
     def hot(self) -> list[str]:
@@ -89,8 +89,8 @@ def test_a_queue_that_was_woken_meanwhile_is_looked_at_again() -> None:
     up, shared = given.rota.up(lambda _state: Room(ROOM, ROOM))
     turns = [Turn(state, own, state.wakes) for state, own in up.items()]
     turns[1].state.wakes += 1
-    found = Brought([sql.Claim([], None)] * 2, [], shared, 0.001)
-    given.rota.told(turns, shared, sql.HEAD, found, lacks_leases=False)
+    found = Brought([claims.Claim([], None)] * 2, [], shared, 0.001)
+    given.rota.told(turns, shared, claims.HEAD, found, lacks_leases=False)
     assert given.hot() == ["b"]
 
 
@@ -124,7 +124,7 @@ def test_a_queue_whose_head_is_dear_stays_by_itself() -> None:
     given = Given(sick=1000, a=5, b=5)
     state = given.rota.get("sick")
     assert state is not None
-    state.reader.note(sql.HEAD, 3.0, 10, sql.Mark(0, "now", sql.NIL), time.monotonic())
+    state.reader.note(claims.HEAD, 3.0, 10, claims.Mark(0, "now", claims.NIL), time.monotonic())
     assert given.asked() == ["sick"]
     given.rota.took_turns([state])
     assert given.asked() == ["a", "b"]
@@ -150,13 +150,13 @@ def test_a_queue_that_feeds_a_fuller_executor_waits_for_a_claim_of_its_own() -> 
 
 
 @pytest.fixture
-def claims(app: App, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+def asked(app: App, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     """The queues that each claim asked."""
     seen: list[tuple[str, ...]] = []
     arun = app.db.arun
 
     async def noted(statement: Any) -> Any:
-        if statement.query is sql.CLAIM:
+        if statement.query is claims.CLAIM:
             seen.append(tuple(statement.params["queues"]))
         return await arun(statement)
 
@@ -179,14 +179,14 @@ def put_everywhere(app: App, queues: Sequence[str], each: int) -> Callable[[], C
 
 
 @pytest.mark.anyio
-async def test_many_queues_are_emptied_in_few_claims(app: App, claims: list[tuple[str, ...]], db: Db) -> None:
+async def test_many_queues_are_emptied_in_few_claims(app: App, asked: list[tuple[str, ...]], db: Db) -> None:
     queues = [f"q{n}" for n in range(200)]
     runs = put_everywhere(app, queues, 3)
     assert await work(app, queues=queues) == {"succeeded": 600}
     assert runs() == dict.fromkeys(queues, 3)
     assert db.execute("select count(*), count(distinct queue) from pgflow.stats").fetchone() == (200, 200)
-    assert len(claims) < 60
-    assert max(len(asked) for asked in claims) > 20
+    assert len(asked) < 60
+    assert max(map(len, asked)) > 20
 
 
 @pytest.mark.anyio
@@ -200,7 +200,7 @@ async def test_a_claim_of_several_queues_whose_answer_is_lost_is_taken_up_from_a
 
     async def lose(statement: Any) -> Any:
         answer = await arun(statement)
-        if statement.query is sql.CLAIM and isinstance(answer, list) and not lost and any(c.jobs for c in answer):
+        if statement.query is claims.CLAIM and isinstance(answer, list) and not lost and any(c.jobs for c in answer):
             lost.append(sum(len(claim.jobs) for claim in answer))
             raise DatabaseUnavailableError("the line broke behind the commit", in_doubt=True)
         return answer

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from pgflow.bench.tasks import QUEUE
 from pgflow.model import Outcome, OutcomeKind
-from pgflow.store import flush
-from pgflow.store import jobs as sql
+from pgflow.store import claims, flush
 
 if TYPE_CHECKING:
     from pgflow.model import Claimed
@@ -62,8 +61,9 @@ def claim_only(pool: Pool, jobs: int, batch: int) -> None:
 
 
 def _claim(pool: Pool, most: int) -> list[Claimed]:
-    lease = sql.new_lease_id()
-    claimed = pool.run(sql.claim(QUEUE, WORKER, lease, [], most, LEASE_SECONDS, mark=sql.HEAD, suspects=False)).jobs
+    lease = claims.new_lease_id()
+    statement = claims.claim(QUEUE, WORKER, lease, [], most, LEASE_SECONDS, mark=claims.HEAD, suspects=False)
+    claimed = pool.run(statement).jobs
     if not claimed:
         msg = f"the queue {QUEUE} ran empty before all was claimed"
         raise RuntimeError(msg)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from psycopg import errors as pg
 
 from pgflow.model import Claimed, Outcome, OutcomeKind
-from pgflow.store import jobs
+from pgflow.store import jobs, plans
 from pgflow.store.admin.histogram import BOUNDS
 from pgflow.store.arrays import doubles, integers, uuids
 from pgflow.store.sending import setting
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     Run = Callable[[Statement[Any]], Any]
 
-SUCCEED: Final = load("succeed", jobs.BY_INDEX)
-BOTH: Final = setting({**jobs.BY_INDEX, **jobs.HASHES})
-TOLD: Final = load("told", jobs.BY_INDEX | jobs.LOOPS)
+SUCCEED: Final = load("succeed", plans.BY_INDEX)
+BOTH: Final = setting({**plans.BY_INDEX, **plans.HASHES})
+TOLD: Final = load("told", plans.BY_INDEX | plans.LOOPS)
 SUCCEEDED: Final = OutcomeKind.SUCCEEDED
 SPLIT_FROM: Final = 32
 """So many plain successes beside other outcomes are worth a statement of their own."""

@@ -1,34 +1,21 @@
-"""The statements a job meets on its way: enqueue, claim, finish, and what keeps leases honest."""
+"""The statements a job meets on its way: enqueue, finish, and what keeps leases honest; `claims` has the claim."""
 
 from __future__ import annotations
 
 import json
-import uuid
-from functools import partial
 from json.encoder import encode_basestring_ascii
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
-from pgflow.model import Claimed
+from pgflow.store.plans import BY_INDEX, HASHES, RELAXED
 from pgflow.store.statement import Statement, all_rows, first_column, literal, load, nothing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from datetime import datetime
 
     from pgflow.model import NewJob, Outcome
     from pgflow.store.statement import Rows
 
-# A pinned plan made on an empty table would scan or sort it for ever, so the plans that do are ruled out.
-BY_INDEX: Final = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "enable_bitmapscan": "off"}
-LOOPS: Final = {"enable_hashjoin": "off", "enable_mergejoin": "off"}
-# The planner takes a flush for ten rows, and would join two thousand by two thousand in loops: 377 ms instead of 20.
-HASHES: Final = {"enable_nestloop": "off"}
-# After a crash of the server a claim may be forgotten and its jobs handed out again: the fence drops the first run.
-RELAXED: Final = {"synchronous_commit": "off"}
 ENQUEUE: Final = load("enqueue")
-CLAIM: Final = load("claim", BY_INDEX | LOOPS | RELAXED, repeatable=False, binary=True)
-VOID: Final = load("void")
-RECOVER: Final = load("recover")
 FINISH: Final = load("finish", BY_INDEX | HASHES)
 REAP: Final = load("reap")
 PROMOTE: Final = load("promote", BY_INDEX)
@@ -41,36 +28,7 @@ LEAVE: Final = load("leave")
 LEFT: Final = load("left_to_do")
 UNKNOWN_SINCE: Final = load("unknown_since")
 
-VOID_SECONDS: Final = 600.0
-"""For how long a claim whose answer was lost may be on its way, in the buffers of whatever stands between."""
-NIL: Final = "00000000-0000-0000-0000-000000000000"
 NO_TASK: Final = "-"
-
-
-class Mark(NamedTuple):
-    """A place in a queue's order from which a claim reads on."""
-
-    rank: int
-    run_at: datetime | str
-    job_id: str
-
-
-HEAD: Final = Mark(-(2**31), "-infinity", NIL)
-
-
-class Ask(NamedTuple):
-    """A queue that a claim asks, the lease for what it brings, and how many jobs that may be at most."""
-
-    queue: str
-    lease: str
-    most: int
-
-
-class Claim(NamedTuple):
-    """What a claim of one queue brought, and the mark behind it (None where it brought nothing)."""
-
-    jobs: list[Claimed]
-    mark: Mark | None
 
 
 def enqueue_payload(jobs: Sequence[NewJob], *, ring: bool) -> str:
@@ -84,36 +42,6 @@ def enqueue(jobs: Sequence[NewJob]) -> Statement[list[str]]:
     Gives their ids in order, which differ from those asked where a clock was wrong.
     """
     return Statement(ENQUEUE, {"jobs": enqueue_payload(jobs, ring=False)}, first_column)
-
-
-def claim(
-    queue: str, worker: str, lease: str, lone: Sequence[str], most: int, seconds: float, *, mark: Mark, suspects: bool
-) -> Statement[Claim]:
-    """Take up to `most` jobs of one queue under `lease`, or under the `lone` leases where they go alone.
-
-    The first of `lone` is for a suspect, which is taken only with `suspects`. Lease time in seconds.
-    """
-    ask = Ask(queue, lease, most)
-    params = _claim_params([ask], worker, lone, most, seconds, mark, suspects=suspects)
-    return Statement(CLAIM, params, partial(_read_claim, ask))
-
-
-def claim_in_turn(
-    asked: Sequence[Ask], worker: str, lone: Sequence[str], most: int, seconds: float, *, suspects: bool
-) -> Statement[list[Claim]]:
-    """Take up to `most` jobs of queues in this order, from their heads; gives what each brought."""
-    params = _claim_params(asked, worker, lone, most, seconds, HEAD, suspects=suspects)
-    return Statement(CLAIM, params, partial(_read_claims, asked))
-
-
-def void(leases: Sequence[str]) -> Statement[None]:
-    """See to it that no claim takes any of these leases from now on, however late it comes; waits for one under way."""
-    return Statement(VOID, {"leases": literal(leases), "seconds": VOID_SECONDS}, nothing)
-
-
-def recover(worker: str, leases: Sequence[str]) -> Statement[Claim]:
-    """Read back what a claim with a lost answer took; only behind `void` is that all it will ever take."""
-    return Statement(RECOVER, {"worker": worker, "leases": literal(leases)}, _read_recovered)
 
 
 def finish(outcomes: Sequence[Outcome], over: Sequence[str], now: float) -> Statement[set[tuple[str, int]]]:
@@ -194,72 +122,11 @@ def unknown_since(job_ids: Sequence[str]) -> Statement[dict[str, float]]:
     return Statement(UNKNOWN_SINCE, {"job_ids": literal(job_ids)}, dict)
 
 
-def new_lease_id() -> str:
-    """Make a lease id before the claim, so that a lost answer can be read back."""
-    return new_lease_ids(1)[0]
-
-
-def new_lease_ids(count: int) -> list[str]:
-    """Make the lease ids of one claim: one at random, and those next to it."""
-    stem = str(uuid.uuid4())[:-4]
-    return [f"{stem}{nth:04x}" for nth in range(count)]
-
-
-def _claim_params(
-    asked: Sequence[Ask], worker: str, lone: Sequence[str], most: int, seconds: float, mark: Mark, *, suspects: bool
-) -> dict[str, Any]:
-    queues, leases, mosts = zip(*asked, strict=True)
-    return {
-        "queues": list(queues), "leases": literal(leases), "mosts": literal(mosts), "worker": worker,
-        "lone": literal(lone), "most": most, "seconds": seconds, "suspects": suspects, "rank": mark.rank,
-        "run_at": mark.run_at, "job_id": mark.job_id,
-    }  # fmt: skip
-
-
 def _has_more(outcome: Outcome) -> bool:
     """Whether an outcome says more than that the run ended, and when."""
     return (
         outcome.delay is not None or outcome.error_code is not None or outcome.result is not None or outcome.spent > 0
     )
-
-
-def _read_claims(asked: Sequence[Ask], rows: Rows) -> list[Claim]:
-    of: list[Rows] = [[] for _ in asked]
-    for row in rows:
-        of[(row[-2] or 1) - 1].append(row)
-    return [_read_claim(ask, rows) for ask, rows in zip(asked, of, strict=True)]
-
-
-def _read_claim(ask: Ask, rows: Rows) -> Claim:
-    queue, lease, _ = ask
-    jobs = [
-        _claimed((
-            lease, job_id, attempt, 0, False, rank or 0, queue, task, args, kwargs, most, timeout, False, False, False,
-            None, waited, 0.0,
-        ))
-        for job_id, attempt, task, args, kwargs, most, timeout, waited, rank, _, _ in rows
-    ]  # fmt: skip
-    mark, alone = None, False
-    for nth, row in enumerate(rows):
-        if row[-1] is not None:
-            lone, spent, suspect, keep_result, expired, cancelled, headers, age, run_at = json.loads(row[-1])
-            jobs[nth] = job = jobs[nth]._replace(
-                lease_id=lone or lease, spent=spent, suspect=suspect, keep_result=keep_result, expired=expired,
-                cancelled=cancelled, headers=headers, age=age,
-            )  # fmt: skip
-            alone = alone or lone is not None
-            mark = mark if run_at is None else Mark(job.rank, run_at, job.job_id)
-    if alone:
-        # what goes alone comes behind the rest: by rank, by time, which is the longest wait first, and by id
-        jobs.sort(key=lambda job: (job.rank, -job.waited, job.job_id))
-    return Claim(jobs, mark)
-
-
-def _read_recovered(rows: Rows) -> Claim:
-    return Claim([_claimed(row) for row in rows], None)
-
-
-_claimed = partial(tuple.__new__, Claimed)  # `_make` counts the fields of each: 0.1 us a job
 
 
 def _read_dropped(rows: Rows) -> set[tuple[str, int]]:

@@ -8,7 +8,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pgflow.codes import PolicyReason
-from pgflow.store.jobs import BY_INDEX, LOOPS, Claim
+from pgflow.store.claims import Claim
+from pgflow.store.plans import BY_INDEX, LOOPS
 from pgflow.store.sending import SET_LOCAL
 from pgflow.store.statement import Query, Statement, load, nothing
 

@@ -7,6 +7,7 @@ import time
 from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 
+from pgflow.store import claims
 from pgflow.store import jobs as sql
 from pgflow.store.faults import FAULTS
 from pgflow.store.limited import Brought
@@ -169,9 +170,9 @@ class Claimer:
 
     async def _claim(self, turns: Sequence[Turn], room: int, asked: Claim | None = None) -> None:
         first = turns[0].state
-        leases = sql.new_lease_ids(len(turns) + 1 + min(LONE_MAX, self._free(first)))
+        leases = claims.new_lease_ids(len(turns) + 1 + min(LONE_MAX, self._free(first)))
         lone = leases[len(turns) :]
-        start = first.reader.start(time.monotonic()) if len(turns) == 1 else sql.HEAD
+        start = first.reader.start(time.monotonic()) if len(turns) == 1 else claims.HEAD
         try:
             if len(turns) > 1:
                 found = await self._claimed_in_turn(turns, leases, lone, room)
@@ -188,9 +189,11 @@ class Claimer:
             self._learn(turns, found)
             await self._promise(len(found.jobs), time.monotonic())
 
-    async def _claimed(self, turn: Turn, lease: str, lone: list[str], start: sql.Mark, asked: Claim | None) -> Brought:
+    async def _claimed(
+        self, turn: Turn, lease: str, lone: list[str], start: claims.Mark, asked: Claim | None
+    ) -> Brought:
         claiming = partial(
-            sql.claim, turn.state.name, self._options.worker_id, lease, lone, seconds=self._options.lease_seconds,
+            claims.claim, turn.state.name, self._options.worker_id, lease, lone, seconds=self._options.lease_seconds,
             mark=start, suspects=self._wants_suspects,
         )  # fmt: skip
         if asked is not None:
@@ -200,14 +203,14 @@ class Claimer:
         return Brought([claim], claim.jobs, turn.most, time.monotonic() - began)
 
     async def _claimed_in_turn(self, turns: Sequence[Turn], leases: list[str], lone: list[str], room: int) -> Brought:
-        asks = [sql.Ask(turn.state.name, lease, turn.most) for turn, lease in zip(turns, leases, strict=False)]
-        statement = sql.claim_in_turn(
+        asks = [claims.Ask(turn.state.name, lease, turn.most) for turn, lease in zip(turns, leases, strict=False)]
+        statement = claims.claim_in_turn(
             asks, self._options.worker_id, lone, room, self._options.lease_seconds,
             suspects=self._wants_suspects,
         )  # fmt: skip
         began = time.monotonic()
-        claims = await self._pool.arun(statement)
-        return Brought(claims, [job for claim in claims for job in claim.jobs], room, time.monotonic() - began)
+        came = await self._pool.arun(statement)
+        return Brought(came, [job for claim in came for job in claim.jobs], room, time.monotonic() - began)
 
     async def _take(self, jobs: list[Claimed]) -> None:
         self._floor.hands.hold(jobs)
@@ -225,7 +228,7 @@ class Claimer:
         # a claim planned while a bucket was being attached may have looked past the job; a new statement does not
         if None not in [job.task for job in jobs]:
             return jobs
-        return (await self._pool.arun(sql.recover(self._options.worker_id, leases))).jobs
+        return (await self._pool.arun(claims.recover(self._options.worker_id, leases))).jobs
 
     async def _put_off(self, jobs: list[Claimed]) -> None:
         limit = self._options.unknown_task_seconds
@@ -236,8 +239,8 @@ class Claimer:
 
     async def _recover(self) -> None:
         # a claim that still runs, or has yet to arrive, must not lease jobs to nobody behind the look
-        await self._pool.arun(sql.void(self._in_doubt))
-        jobs = (await self._pool.arun(sql.recover(self._options.worker_id, self._in_doubt))).jobs
+        await self._pool.arun(claims.void(self._in_doubt))
+        jobs = (await self._pool.arun(claims.recover(self._options.worker_id, self._in_doubt))).jobs
         self._in_doubt = []
         if jobs:
             logger.info("took up %d jobs whose claim's answer was lost", len(jobs))

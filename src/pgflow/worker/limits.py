@@ -13,7 +13,7 @@ from pgflow.store import limited
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from pgflow.store import jobs as sql
+    from pgflow.store import claims
     from pgflow.store.pool import Pool
     from pgflow.store.statement import Statement
     from pgflow.worker.crew import Crew
@@ -67,7 +67,7 @@ class Limits:
             self._eases.setdefault(queue, 0)
         return claim
 
-    async def claim(self, asked: Claim, claiming: Callable[[int], Statement[sql.Claim]]) -> limited.Brought:
+    async def claim(self, asked: Claim, claiming: Callable[[int], Statement[claims.Claim]]) -> limited.Brought:
         """Claim within the limits, and let the queue rest where they held it back."""
         limits = limited.Limits(asked.queue, self._crew.info.id, asked.max_in_flight, asked.rate)
         eases = self._eases.get(asked.queue)

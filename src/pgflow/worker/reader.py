@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pgflow.store.jobs import HEAD
+from pgflow.store.claims import HEAD
 
 if TYPE_CHECKING:
-    from pgflow.store.jobs import Mark
+    from pgflow.store.claims import Mark
 
 CLAIM_SECONDS: Final = 0.0015
 HEAD_SHARE: Final = 0.1

@@ -6,13 +6,13 @@ import math
 import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from pgflow.store.jobs import HEAD
+from pgflow.store.claims import HEAD
 from pgflow.worker.reader import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from pgflow.store.jobs import Mark
+    from pgflow.store.claims import Mark
     from pgflow.store.limited import Brought
 
 TOGETHER_MOST: Final = 128

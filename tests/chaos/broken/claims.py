@@ -79,9 +79,9 @@ CLAIMS: Final = (
         "worker-times-its-leases",
         "a lease ends by the worker's clock, and one an hour slow loses its jobs at once",
         (
-            Edit(STORE + "jobs.py", "import json\nimport uuid\n", "import json\nimport time\nimport uuid\n"),
+            Edit(STORE + "claims.py", "import json\nimport uuid\n", "import json\nimport time\nimport uuid\n"),
             Edit(
-                STORE + "jobs.py",
+                STORE + "claims.py",
                 '"suspects": suspects, "rank"',
                 '"clock": time.time(), "suspects": suspects, "rank"',
             ),

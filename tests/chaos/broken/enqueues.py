@@ -61,7 +61,7 @@ ENQUEUES: Final = (
         "client-times-its-delays",
         "a delay is counted from the client's clock",
         (
-            Edit(STORE + "jobs.py", "import json\nimport uuid\n", "import json\nimport time\nimport uuid\n"),
+            Edit(STORE + "jobs.py", "import json\nfrom json", "import json\nimport time\nfrom json"),
             Edit(STORE + "jobs.py", '"timeout": job.timeout, "delay": job.delay,', '"timeout": job.timeout,'),
             Edit(
                 STORE + "jobs.py",

@@ -13,7 +13,7 @@ from chaos.sessions import Db, meet
 from moves import IDS, claim, count, ended, failed, finish, lapse, put, states
 from moves import dead as died
 from pgflow.model import Claimed, NewJob, OutcomeKind
-from pgflow.store import buckets, limited, turns
+from pgflow.store import buckets, claims, limited, turns
 from pgflow.store import jobs as sql
 from pgflow.store.statement import Statement
 
@@ -149,7 +149,7 @@ def test_what_is_due_is_promoted_once(pool: Pool, db: Db, commit: bool) -> None:
 def test_a_claim_that_is_under_way_is_not_read_back(pool: Pool, db: Db, commit: bool) -> None:
     [job_id] = put(pool)
     statement = claiming(1, "w1")
-    met = meet(pool, statement, sql.recover("w1", [statement.params["lease"]]), commit=commit)
+    met = meet(pool, statement, claims.recover("w1", [statement.params["lease"]]), commit=commit)
     assert (ids(met.second), met.waited) == ([], False)
     # the worker gives it up, and the reaper brings it back
     lapse(db)

@@ -12,7 +12,7 @@ from pgflow.errors import JobNotFoundError
 from pgflow.ids import parse_id
 from pgflow.model import FINAL_STATES, Attempt, JobRow, OutcomeKind, State
 from pgflow.store.buckets import floor_id, span
-from pgflow.store.jobs import NIL
+from pgflow.store.claims import NIL
 from pgflow.store.statement import Statement, all_rows, literal, load, nothing
 from pgflow.views import DeadGroup, DeadLetter, DecisionRow, Ending, JobFilter, Page, QueueLimits, QueueRow, WorkerRow
 
