@@ -149,7 +149,7 @@ def test_what_is_due_is_promoted_once(pool: Pool, db: Db, commit: bool) -> None:
 def test_a_claim_that_is_under_way_is_not_read_back(pool: Pool, db: Db, commit: bool) -> None:
     [job_id] = put(pool)
     statement = claiming(1, "w1")
-    met = meet(pool, statement, claims.recover("w1", [statement.params["lease"]]), commit=commit)
+    met = meet(pool, statement, claims.recover("w1", [statement.params["leases"].strip("{}")]), commit=commit)
     assert (ids(met.second), met.waited) == ([], False)
     # the worker gives it up, and the reaper brings it back
     lapse(db)
