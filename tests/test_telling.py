@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pgflow.telling import traces
 from pgflow.telling.alarms import COMMANDS, GROWTH_SECONDS, Alarm, Growth, command
 from pgflow.telling.steps import commands, next_steps
 from pgflow.telling.words import spoken
@@ -64,3 +65,17 @@ def test_an_explanation_is_cut_where_its_code_begins() -> None:
         ("pgflow retry", True),
         (".", False),
     ]
+
+
+def test_of_a_huge_traceback_the_head_and_the_line_that_failed_are_left() -> None:
+    frames = [f'  File "/srv/shop/step_{n}.py", line {n}, in step\n    step({n})\n' for n in range(5_000)]
+    text = "Traceback (most recent call last):\n" + "".join(frames) + "ValueError: no\n"
+    found = traces.parts(text)
+    shown = "\n".join(line for part in found for line in part.lines)
+    assert "characters left out" in shown
+    assert shown.startswith("Traceback")
+    assert shown.endswith("ValueError: no")
+    failed = traces.failing(text)
+    assert failed is not None
+    assert failed.file == "/srv/shop/step_4999.py"
+    assert sum(len(part.frames) for part in found) < 1_500

@@ -16,14 +16,13 @@ if TYPE_CHECKING:
     from pgflow.telling.traces import Frame, Part
     from pgflow.telling.trees import Node
 
-MOST_TRACEBACK: Final = 60_000
 KINDS: Final = {"number": "cyan", "word": "magenta", "masked": "yellow", "text": "green"}
 
 
 def trace(traceback: str, attempt: int, width: int | None) -> Iterator[Text]:
     """Give a traceback's lines: frames of libraries are counted, the one to look at first is marked by `>`."""
     yield ink.heading("last traceback", f"of attempt {attempt}")
-    for part in parts(traceback[:MOST_TRACEBACK]):
+    for part in parts(traceback):
         yield from _part(part, width)
 
 

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 FRAME: Final = re.compile(r'  File "(?P<file>.*)", line (?P<line>\d+)(?:, in (?P<name>.*))?')
 MARKS: Final = re.compile(r"\s*[\^~]+\s*")
+SHOWN_MOST: Final = 60_000
+"""Of more characters the middle is left out: what was called first stands at the head, what failed at the end."""
 OTHERS: Final = ("site-packages", "dist-packages", "/lib/python", "<frozen ", "/pgflow/worker/", "/pgflow/task/")
 
 
@@ -41,7 +43,7 @@ class Part:
 
 def parts(traceback: str) -> list[Part]:
     """Read a traceback; what is none comes back as lines."""
-    read = list(_read(traceback.splitlines()))
+    read = list(_read(_shortened(traceback).splitlines()))
     own = [place for place, one in enumerate(read) if isinstance(one, Frame) and one.is_own]
     frames = [place for place, one in enumerate(read) if isinstance(one, Frame)]
     if frames:
@@ -56,6 +58,13 @@ def failing(traceback: str | None) -> Frame | None:
     if not traceback:
         return None
     return next((frame for part in parts(traceback) for frame in part.frames if frame.fails), None)
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= SHOWN_MOST:
+        return text
+    half = SHOWN_MOST // 2
+    return f"{text[:half]}\n… {len(text) - 2 * half:,} characters left out …\n{text[-half:]}"
 
 
 def _read(lines: list[str]) -> Iterator[Frame | str]:

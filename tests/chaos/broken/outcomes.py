@@ -202,7 +202,13 @@ OUTCOMES: Final = (
     Mutant(
         "success-forgets-in-a-crash",
         "successes are acknowledged before they are on disk",
-        (Edit(STORE + "flush.py", 'load("succeed", plans.BY_INDEX)', 'load("succeed", plans.BY_INDEX | plans.RELAXED)'),),
+        (
+            Edit(
+                STORE + "flush.py",
+                'load("succeed", plans.BY_INDEX)',
+                'load("succeed", plans.BY_INDEX | plans.RELAXED)',
+            ),
+        ),
         (LOCKS + "test_outcomes_and_jobs_are_on_disk_before_they_are_acknowledged",),
     ),
     Mutant(

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 ACTIONS: Final = {"retry": "retry_job", "cancel": "cancel_job", "discard": "bulk_jobs"}
 NOTES: Final = {"retried": "retried", "cancelled": "cancelled", "asked": "asked", "discarded": "discarded"}
-MOST_TRACEBACK: Final = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +92,7 @@ def _runs(attempts: list[Any]) -> list[Run]:
     return [
         Run(
             one,
-            traces.parts(one.traceback[:MOST_TRACEBACK]) if one.traceback else [],
+            traces.parts(one.traceback) if one.traceback else [],
             traces.failing(one.traceback),
             bool(failed) and one.attempt_no == failed[-1],
             trees.tree(one.result) if one.result is not None else None,
