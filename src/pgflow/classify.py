@@ -1,4 +1,4 @@
-"""What an error is called: the code kept with an attempt, told from the error alone and without importing drivers."""
+"""What an error is: the code kept with an attempt, told from the error alone and without importing drivers."""
 
 from __future__ import annotations
 
@@ -44,6 +44,13 @@ def classify(error: BaseException) -> tuple[str, bool]:
         return found.pop() if len(found) == 1 else (ErrorCode.UNKNOWN.value, True)
     code = next(filter(None, map(_meaning, _chain(error))), ErrorCode.UNKNOWN)
     return code.value, True
+
+
+def ungrouped(error: BaseException) -> BaseException:
+    """Return the error itself where it came in groups of one, as task groups raise it."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from pgflow.classify import ungrouped
 from pgflow.worker.bell import Bell
 from pgflow.worker.own import loop_options, spare_what_stays
 
@@ -23,7 +24,7 @@ def run_async(work: Callable[..., Awaitable[Any]], *args: Any, backend: Backend)
     try:
         return anyio.run(functools.partial(work, *args), backend=backend.value, backend_options=loop_options(backend))
     except BaseExceptionGroup as group:
-        raise _lone(group) from group
+        raise ungrouped(group) from group
 
 
 async def work(worker: Worker, guard: Guard, beside: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
@@ -37,10 +38,3 @@ async def work(worker: Worker, guard: Guard, beside: Callable[[], Coroutine[Any,
         await worker.run()
         guard.ended()
         group.cancel_scope.cancel()
-
-
-def _lone(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error

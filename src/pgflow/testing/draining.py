@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import anyio
 
+from pgflow.classify import ungrouped
 from pgflow.codes import ErrorCode
 from pgflow.errors import PgflowError, WaitTimeoutError
 from pgflow.store import settle
@@ -82,7 +83,7 @@ async def adrain(
                 left = left or await app.pool.arun(settle.unsettled(chosen, later=later))
                 worker.stop()
     except BaseExceptionGroup as errors:
-        raise _lone(errors) from None
+        raise ungrouped(errors) from None
     if left:
         raise _complaint(app, left, timeout)
     return Counts(**{f.name: worker.flusher.counts[f.name] for f in fields(Counts)})
@@ -118,10 +119,3 @@ def _is_in_a_loop() -> bool:
     asyncio, trio = sys.modules.get("asyncio"), sys.modules.get("trio")
     in_asyncio = asyncio is not None and asyncio._get_running_loop() is not None  # noqa: SLF001 - its public twin raises where there is none
     return in_asyncio or (trio is not None and trio.lowlevel.in_trio_run())
-
-
-def _lone(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    error: BaseException = errors
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
