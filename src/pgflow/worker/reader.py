@@ -17,6 +17,8 @@ CLAIM_SECONDS: Final = 0.0015
 HEAD_SHARE: Final = 0.1
 HEAD_EVERY_SECONDS: Final = 2.0
 ROWS_THAT_TELL: Final = 100
+ROW_SECONDS: Final = 40e-6
+SMOOTHING: Final = 0.2
 
 
 class Reader:
@@ -24,7 +26,7 @@ class Reader:
 
     def __init__(self) -> None:
         self.mark: Mark | None = None
-        self._row_seconds = 40e-6
+        self._row_seconds = ROW_SECONDS
         self._extra = 0.0
         self._since_head = 0.0
         self._head_at = 0.0
@@ -34,10 +36,6 @@ class Reader:
     def dear(self) -> bool:
         """True where the head is expensive, or may be and the next claim is to tell."""
         return self.doubted or self._extra > 0
-
-    def usual(self, rows: int) -> float:
-        """Say how many seconds a claim of so many rows takes at its quickest."""
-        return CLAIM_SECONDS + rows * self._row_seconds
 
     def start(self, now: float) -> Mark:
         """Say where to read from: the head, unless it is expensive and was read a short while ago."""
@@ -49,15 +47,22 @@ class Reader:
         """Learn from a claim that read from `start` and brought `rows`."""
         self.doubted = False
         if rows >= ROWS_THAT_TELL:
-            self._row_seconds = min(self._row_seconds * 1.02, seconds / rows)
+            self._learn(start, seconds / rows)
         if start is HEAD:
             self._head_at = now
             self._since_head = 0.0
-            self._extra = max(0.0, seconds - 2 * self.usual(rows))
+            self._extra = max(0.0, seconds - 2 * (CLAIM_SECONDS + rows * self._row_seconds))
         else:
             self._since_head += seconds
         if mark is not None:
             self.mark = mark
+
+    def _learn(self, start: Mark, row_seconds: float) -> None:
+        # the head may grow dearer as slowly as it likes: what is read past the dead says whether jobs themselves have
+        if start is HEAD:
+            self._row_seconds = min(self._row_seconds, row_seconds)
+        else:
+            self._row_seconds += SMOOTHING * (row_seconds - self._row_seconds)
 
     def forget(self) -> None:
         """Read from the head next: there was little past the mark."""

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pgflow.store.claims import HEAD
-from pgflow.worker.reader import Reader
+from pgflow.worker.reader import CLAIM_SECONDS, ROW_SECONDS, ROWS_THAT_TELL, Reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -68,7 +68,7 @@ class Rota:
     def __init__(self, names: Iterable[str]) -> None:
         self._states = {name: QueueState(name) for name in names}
         self._order = list(self._states.values())
-        self._together = Reader()
+        self._row_seconds = ROW_SECONDS
         self._each = float(TOGETHER_MOST) / 8
 
     def __iter__(self) -> Iterator[QueueState]:
@@ -148,11 +148,13 @@ class Rota:
     def _told_of_many(self, reached: Sequence[Turn], found: Brought) -> None:
         rows = len(found.jobs)
         self._each += SMOOTHING * (rows / len(reached) - self._each)
-        if found.seconds > DEAR * (self._together.usual(rows) + len(reached) * QUEUE_SECONDS):
-            # one of their heads may be full of the dead: asked one by one, they say whose
+        if found.seconds > DEAR * (CLAIM_SECONDS + len(reached) * QUEUE_SECONDS + rows * self._row_seconds):
+            # one of their heads may be full of the dead: asked one by one, they say whose. Or jobs have grown
             for turn in reached:
                 turn.state.reader.doubted = True
-        self._together.note(HEAD, found.seconds, rows, None, time.monotonic())
+            self._row_seconds *= 2
+        elif rows >= ROWS_THAT_TELL:
+            self._row_seconds = min(self._row_seconds, found.seconds / rows)
 
     def _together_most(self, first: QueueState, room: int) -> int:
         # twice as many as should do; what is asked without need costs a claim next to nothing

@@ -120,6 +120,18 @@ CLAIMS: Final = (
         (ROTA + "test_what_a_claim_did_not_reach_comes_first_the_next_time",),
     ),
     Mutant(
+        "dear-head-becomes-usual",
+        "under a held snapshot the head grows dearer claim by claim, and is taken for what jobs cost",
+        (
+            Edit(
+                WORKER + "reader.py",
+                "min(self._row_seconds, row_seconds)",
+                "min(self._row_seconds * 1.02, row_seconds)",
+            ),
+        ),
+        ("tests/worker/test_reader.py::test_a_head_that_grows_dearer_a_little_each_time_is_left_all_the_same",),
+    ),
+    Mutant(
         "claims-in-doubt-not-voided",
         "a claim that arrives late leases jobs to a worker that has looked for them already",
         (Edit(SQL + "void.sql", "as v (id) order by v.id", "as v (id) where false order by v.id"),),
