@@ -26,7 +26,7 @@ text{font:13px system-ui,sans-serif;fill:#24292f}.title{font-weight:600;font-siz
 @media(prefers-color-scheme:dark){text{fill:#e6edf3}.small{fill:#9198a1}.ours{fill:#58a6ff}.other{fill:#6e7681}
 .second{fill:#e3a04f}.whisker{stroke:#e6edf3}}
 """
-COLOURS: Final = ("#2f81f7", "#d9822b", "#3fa34d", "#a371f7", "#d1495b", "#8c959f")
+COLOURS: Final = ("#2f81f7", "#d9822b", "#3fa34d", "#a371f7", "#d1495b", "#8c959f", "#0e8a8a", "#9a6b3f")
 CUT: Final = 8.0
 """A bar is cut off at so many times the median bar: its number says the rest."""
 
