@@ -60,5 +60,10 @@ def test_behind_an_empty_mark_the_head_is_read() -> None:
     claims(reader, 50, 0.007, 0.007)
     reader.note(HEAD, 0.5, ROWS, MARK, 1.0)
     assert reader.start(1.0) is MARK
-    reader.forget()
+    reader.want_head()
     assert reader.start(1.0) is HEAD
+    # it had a few jobs, and then none: what is new is past the mark, until it is time for the head again
+    reader.note(HEAD, 0.5, 3, Mark(-9, "2026-11-24 20:00", NIL), 1.5, full=False)
+    assert reader.start(1.6) is MARK
+    reader.note(HEAD, 0.5, ROWS, urgent := Mark(-9, "2026-11-24 20:00", NIL), 1.7)
+    assert reader.start(1.8) is urgent

@@ -31,6 +31,7 @@ class Reader:
         self._since_head = 0.0
         self._head_at = 0.0
         self.doubted = False
+        self._wants_head = False
 
     @property
     def dear(self) -> bool:
@@ -39,22 +40,24 @@ class Reader:
 
     def start(self, now: float) -> Mark:
         """Say where to read from: the head, unless it is expensive and was read a short while ago."""
-        if self.mark is None or now - self._head_at > HEAD_EVERY_SECONDS:
+        if self.mark is None or self._wants_head or now - self._head_at > HEAD_EVERY_SECONDS:
             return HEAD
         return HEAD if self._since_head * HEAD_SHARE >= self._extra else self.mark
 
-    def note(self, start: Mark, seconds: float, rows: int, mark: Mark | None, now: float) -> None:
-        """Learn from a claim that read from `start` and brought `rows`."""
+    def note(self, start: Mark, seconds: float, rows: int, mark: Mark | None, now: float, *, full: bool = True) -> None:
+        """Learn from a claim that read from `start` and brought `rows`; where it was not `full` there were no more."""
         self.doubted = False
         if rows >= ROWS_THAT_TELL:
             self._learn(start, seconds / rows)
         if start is HEAD:
             self._head_at = now
+            self._wants_head = False
             self._since_head = 0.0
             self._extra = max(0.0, seconds - 2 * (CLAIM_SECONDS + rows * self._row_seconds))
         else:
             self._since_head += seconds
-        if mark is not None:
+        # what the head had left is behind: what comes next is more likely past the mark as it was
+        if mark is not None and (full or start is not HEAD or self.mark is None):
             self.mark = mark
 
     def _learn(self, start: Mark, row_seconds: float) -> None:
@@ -64,6 +67,6 @@ class Reader:
         else:
             self._row_seconds += SMOOTHING * (row_seconds - self._row_seconds)
 
-    def forget(self) -> None:
+    def want_head(self) -> None:
         """Read from the head next: there was little past the mark."""
-        self.mark = None
+        self._wants_head = True

@@ -131,7 +131,8 @@ class Rota:
             elif len(claim.jobs) < turn.most and not (full and turn is reached[-1]):
                 # past a mark there may be little: only the head says that a queue is empty, and only of the time before
                 # the claim began
-                state.reader.forget()
+                if start is not HEAD:
+                    state.reader.want_head()
                 state.hot = start is not HEAD or state.wakes != turn.wakes
 
     @staticmethod
@@ -143,7 +144,10 @@ class Rota:
 
     def _told_of_one(self, state: QueueState, start: Mark, found: Brought) -> None:
         if found.allowed:
-            state.reader.note(start, found.seconds, len(found.jobs), found.claims[0].mark, time.monotonic())
+            jobs, mark = found.claims[0]
+            state.reader.note(
+                start, found.seconds, len(jobs), mark, time.monotonic(), full=len(jobs) >= found.allowed
+            )  # fmt: skip
 
     def _told_of_many(self, reached: Sequence[Turn], found: Brought) -> None:
         rows = len(found.jobs)
