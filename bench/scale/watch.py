@@ -73,7 +73,8 @@ class Watch:
         return sum(self.waits().values())
 
     def _look_until_over(self) -> None:
-        while not self._over.wait(LOOK_SECONDS):
+        # at once, too: what is watched may be over before the next look
+        while not self._looks or not self._over.wait(LOOK_SECONDS):
             rows = self._conn.execute(SESSIONS, (self._name,)).fetchall()
             self._looks += 1
             self.connections = max(self.connections, sum(count for *_, count in rows))
