@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pgflow.store.pool import Pool
+    from pgflow.store.statement import Statement
 
 IDS = IdMaker()
 
@@ -70,6 +71,15 @@ def finish(pool: Pool, outcomes: Sequence[Outcome], *, over: bool = True) -> set
 def flushed(pool: Pool, outcomes: Sequence[Outcome], over: Sequence[str]) -> set[tuple[str, int]]:
     """Acknowledge as a worker's flusher does."""
     return anyio.run(flush.store, pool, outcomes, over)
+
+
+def plan(db: Any, statement: Statement[Any]) -> list[str]:
+    """Run a statement under its settings and give the lines of its plan, with what each step met."""
+    with db.transaction():
+        for name, value in statement.query.settings.items():
+            db.execute("select set_config(%s, %s, true)", [name, value])
+        rows = db.execute("explain (analyze, timing off) " + statement.query.text, dict(statement.params)).fetchall()
+    return [row[0].strip() for row in rows]
 
 
 def lapse(db: Any) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from moves import claim, count, ended, finish, lapse, put
+from moves import claim, count, ended, finish, lapse, plan, put
 from pgflow.model import OutcomeKind
 from pgflow.store import claims
 from pgflow.store import jobs as sql
@@ -134,13 +134,9 @@ def test_it_reads_each_queue_by_the_index_and_sorts_none(pool: Pool, db: Db) -> 
         put(pool, 1000, queue=queue)
     asked = [claims.Ask(queue, claims.new_lease_id(), 100) for queue in "abc"]
     statement = claims.claim_in_turn(asked, "w1", [], 150, 30.0, suspects=True)
-    with db.transaction():
-        for name, value in statement.query.settings.items():
-            db.execute("select set_config(%s, %s, true)", [name, value])
-        rows = db.execute("explain (analyze, timing off) " + statement.query.text, dict(statement.params)).fetchall()
-    plan = [row[0].strip() for row in rows]
-    scan = next(line for line in plan if "on ready r " in line)
+    lines = plan(db, statement)
+    scan = next(line for line in lines if "on ready r " in line)
     assert scan.startswith("->  Index Scan using ready_pkey")
     # two queues are read for 150, as far as they are needed
     assert re.search(r"rows=75(\.00)? loops=2\b", scan.split("actual")[1])
-    assert plan[0].startswith("Nested Loop Left Join")
+    assert lines[0].startswith("Nested Loop Left Join")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from moves import IDS, claim, count, dead, ended, failed, finish, hasten, lapse, put, states
+from moves import IDS, claim, count, dead, ended, failed, finish, hasten, lapse, plan, put, states
 from pgflow.ids import id_time
 from pgflow.model import NewJob, OutcomeKind
 from pgflow.store import claims
@@ -413,16 +413,12 @@ def test_an_enqueue_repeated_after_a_lost_answer_stores_the_job_once(pool: Pool,
 def test_a_claim_reads_a_long_queue_by_its_index_and_sorts_none_of_it(pool: Pool, db: Db) -> None:
     put(pool, 3000)
     statement = claims.claim("default", "w1", claims.new_lease_id(), [], 10, 30, mark=claims.HEAD, suspects=True)
-    with db.transaction():
-        for name, value in statement.query.settings.items():
-            db.execute("select set_config(%s, %s, true)", [name, value])
-        rows = db.execute("explain (analyze, timing off) " + statement.query.text, dict(statement.params)).fetchall()
-    plan = [row[0].strip() for row in rows]
-    scan = next(line for line in plan if "on ready r " in line)
+    lines = plan(db, statement)
+    scan = next(line for line in lines if "on ready r " in line)
     assert scan.startswith("->  Index Scan using ready_pkey")
     assert re.search(r"rows=10\b", scan.split("actual")[1])
     # nobody sorts what it gives: a nested loop keeps the order of the entries
-    assert plan[0].startswith("Nested Loop Left Join")
+    assert lines[0].startswith("Nested Loop Left Join")
 
 
 def test_jobs_of_a_claim_come_in_order_whichever_lease_they_are_under(pool: Pool) -> None:
