@@ -162,8 +162,7 @@ class StoreDoor:
 
     def _opened(self) -> Pool:
         pool = self._house.pool
-        if not self.ids.offset_seconds:
-            self.ids.offset_seconds = pool.clock_offset()
+        self.ids.offset_seconds = pool.clock_offset()
         return pool
 
     def _put(self, jobs: Sequence[NewJob]) -> list[str]:

@@ -1,7 +1,8 @@
 """Job ids: UUID version 7 made by the client, rising within a process.
 
 The layout is RFC 9562, section 5.7, with method 3 of section 6.2: the 12 bits behind the millisecond
-hold the fraction of it, so ids made by one process sort in the order in which they were made.
+hold the fraction of it, so ids made by one process sort in the order in which they were made: save behind a clock
+that was set back by more than `MOST_AHEAD_TICKS`, as ids of a time to come would land in the bucket of another day.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from uuid import UUID
 from pgflow.errors import JobNotFoundError
 
 TICKS_A_MS: Final = 4096
+MOST_AHEAD_TICKS: Final = 10_000 * TICKS_A_MS
 _FRACTIONS: Final = tuple(f"-7{fraction:03x}-" for fraction in range(TICKS_A_MS))
 _VARIANT: Final = bytes(byte & 0x3F | 0x80 for byte in range(256))
 
@@ -49,7 +51,8 @@ class IdMaker:
     def _take(self, count: int) -> range:
         now = int((time.time() + self.offset_seconds) * (1000 * TICKS_A_MS))
         with self._lock:
-            first = max(now, self._last + 1)
+            follows = now <= self._last < now + MOST_AHEAD_TICKS
+            first = self._last + 1 if follows else now
             self._last = first + count - 1
         return range(first, first + count)
 

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from psycopg.errors import CheckViolation
 
+from aging import age, aged
 from moves import count
 from pgflow import App
 from pgflow.ids import IdMaker
@@ -122,8 +123,20 @@ def test_ids_of_a_wrong_clock_are_stamped_anew_and_the_others_kept(pool: Pool, d
 
 
 @pytest.mark.parametrize("number", [1, 6, MANY])
+def test_an_enqueue_repeated_by_one_who_stood_still_stores_nothing_twice(pool: Pool, db: Db, number: int) -> None:
+    jobs = many(number)
+    enqueues.enqueue(pool, jobs)
+    age(db, 1 / 24)
+    long_ago = [replace(job, id=aged(db, job.id, 1 / 24)) for job in jobs]
+    again = pool.run(sql.enqueue(long_ago)) if number == MANY else enqueues.enqueue(pool, long_ago)  # none copies twice
+    assert again == [job.id for job in long_ago]
+    keyed = [replace(job, unique_key=f"k{n}") for n, job in enumerate(long_ago)]
+    assert enqueues.enqueue(pool, keyed) == [job.id for job in long_ago]
+    assert count(db, "jobs") == count(db, "ready") == number
+
+
+@pytest.mark.parametrize("number", [1, 6, MANY])
 def test_times_are_of_the_databases_clock(pool: Pool, db: Db, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("test_enqueues.IDS", IdMaker())  # the ids of a wrong clock are this test's alone
     right = time.time
     ahead = """select bool_and(run_at - created_at = %s * interval '1 s'),
       bool_and(created_at between clock_timestamp() - interval '30 s' and clock_timestamp()),

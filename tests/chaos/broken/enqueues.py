@@ -84,11 +84,23 @@ ENQUEUES: Final = (
         (
             Edit(
                 SQL + "enqueue.sql",
-                "then a.id else pgflow.uuid_restamp(a.id, c.now) end",
+                "then a.id else pgflow.id_in_time(a.id, c.now) end",
                 "then a.id else a.id end",
             ),
         ),
         (RULES + "test_an_id_of_a_wrong_clock_is_stamped_anew_and_the_new_one_returned",),
+    ),
+    Mutant(
+        "late-again-is-new",
+        "what a process that stood still asks for again is stored twice",
+        (
+            Edit(
+                SQL + "enqueue.sql",
+                "else pgflow.id_in_time(a.id, c.now) end",
+                "else pgflow.uuid_restamp(a.id, c.now) end",
+            ),
+        ),
+        (ENQUEUED + "test_an_enqueue_repeated_by_one_who_stood_still_stores_nothing_twice[6]",),
     ),
     Mutant(
         "one-id-as-it-comes",
@@ -96,7 +108,7 @@ ENQUEUES: Final = (
         (
             Edit(
                 SQL + "enqueue_one.sql",
-                "pgflow.uuid_restamp(cast(%(id)s as uuid), statement_timestamp())",
+                "pgflow.id_in_time(cast(%(id)s as uuid), statement_timestamp())",
                 "cast(%(id)s as uuid)",
             ),
         ),

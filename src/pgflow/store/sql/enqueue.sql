@@ -1,5 +1,5 @@
 -- Store jobs and their entries: one statement, one JSON parameter, so that any driver can run it in any transaction.
--- An id more than 60 s off the database's clock is stamped anew; a repeated id is stored once.
+-- An id more than 60 s off the database's clock is stamped anew, unless its job is here; a repeated id is stored once.
 -- The bounds are uuid_floor written out: called, it is parsed and planned anew by each statement, a fifth of its cost.
 -- NOTIFY is left out only where every live worker of the queue has promised to keep polling for over a second.
 with clock as materialized (
@@ -13,7 +13,7 @@ with clock as materialized (
   select a.nth, c.now, a.queue, a.task, a.args, a.kwargs, a.headers, a.timeout, a.parent_id, a.replay_of,
     coalesce(a.priority, 0) as priority, coalesce(a.max_attempts, 25) as max_attempts,
     coalesce(a.keep_result, false) as keep_result,
-    case when a.id between c.least_id and c.most_id then a.id else pgflow.uuid_restamp(a.id, c.now) end as id,
+    case when a.id between c.least_id and c.most_id then a.id else pgflow.id_in_time(a.id, c.now) end as id,
     a.root_id,
     greatest(c.now, coalesce(a.run_at, c.now + a.delay * interval '1 s')) as run_at,
     coalesce(a.expires_at, c.now + a.expires_in * interval '1 s') as expires_at

@@ -11,7 +11,7 @@ with stored as (
           12, '0'), 32, '0') as uuid)
         and cast(rpad(lpad(to_hex(cast(extract(epoch from statement_timestamp() + interval '60 s') * 1000 as bigint)),
           12, '0'), 32, '0') as uuid)
-      then cast(%(id)s as uuid) else pgflow.uuid_restamp(cast(%(id)s as uuid), statement_timestamp())
+      then cast(%(id)s as uuid) else pgflow.id_in_time(cast(%(id)s as uuid), statement_timestamp())
     end,
     statement_timestamp(), statement_timestamp(),
     coalesce(cast(%(expires_at)s as timestamptz),

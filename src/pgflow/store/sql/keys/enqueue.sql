@@ -13,7 +13,7 @@ with clock as materialized (
   select a.nth, c.now, a.queue, a.task, a.args, a.kwargs, a.headers, a.timeout, a.parent_id, a.replay_of, a.unique_key,
     coalesce(a.priority, 0) as priority, coalesce(a.max_attempts, 25) as max_attempts,
     coalesce(a.keep_result, false) as keep_result,
-    case when a.id between c.least_id and c.most_id then a.id else pgflow.uuid_restamp(a.id, c.now) end as id,
+    case when a.id between c.least_id and c.most_id then a.id else pgflow.id_in_time(a.id, c.now) end as id,
     a.root_id,
     greatest(c.now, coalesce(a.run_at, c.now + a.delay * interval '1 s')) as run_at,
     coalesce(a.expires_at, c.now + a.expires_in * interval '1 s') as expires_at
