@@ -133,6 +133,12 @@ def test_a_job_that_never_gives_the_loop_back_is_named_and_its_process_ended(fle
     assert "while time.monotonic() < end" in said
 
 
+def test_a_job_that_closes_the_files_of_its_process_ends_it(fleet: Fleet) -> None:
+    worker = fleet.start(PGFLOW_BLOCKED_LOOP_SECONDS="1.5")
+    put("die-async", "close-files")
+    assert worker.wait(30) in {1, -signal.SIGABRT}, fleet.said()  # libuv, which is of C, aborts by itself
+
+
 def test_a_job_that_holds_the_loop_up_longer_than_the_lease_keeps_it(fleet: Fleet, db: Any) -> None:
     job, mates = put("spin", 5), [put("rest", 2.5) for _ in range(3)]
     fleet.start()

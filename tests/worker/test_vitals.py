@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import re
 import threading
 import time
@@ -17,6 +19,7 @@ from pgflow.store import jobs as sql
 from pgflow.store.admin import act
 from pgflow.store.faults import Blame, blame
 from pgflow.worker import floor, vigil
+from pgflow.worker.pulse import Pulse
 from workers import until, until_final, working
 
 if TYPE_CHECKING:
@@ -176,6 +179,21 @@ async def test_the_time_in_which_the_process_was_stopped_is_no_blockage(make_app
         watch.look(2 * vigil.LOOK_SECONDS, time.monotonic() + 3600)
         assert worker.pulse.loop_seconds < 2
         assert not worker.pulse.is_withheld
+
+
+async def test_a_loop_that_cannot_be_asked_is_blocked(make_app: Callable[..., App]) -> None:
+    app = make_app(blocked_loop_seconds=1.2)
+    ended = threading.Event()
+
+    def closed(_: Callable[[], None]) -> None:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+    async with working(app) as worker:
+        watch = vigil.Vigil(worker._options, Pulse(1.0), worker.hands)
+        watch._call_soon, watch.ends = closed, ended.set
+        watch.start()
+        assert await anyio.to_thread.run_sync(ended.wait, 30)
+        watch.end()
 
 
 async def test_slots_that_never_come_back_are_told_and_end_the_worker(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import anyio
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+DEAF: Final = (RuntimeError, OSError)
+"""What a loop answers a thread once it is closed, and trio's once a job has closed the files of its process."""
 
 
 class Bell:
@@ -29,10 +32,10 @@ class Bell:
             self._event.set()
 
     def ring_from_thread(self) -> None:
-        """Wake the sleeper from another thread. Does nothing once the loop is closed."""
+        """Wake the sleeper from another thread. Does nothing once the loop is deaf."""
         if not (self._rung or self._on_its_way):
             self._on_its_way = True
-            with contextlib.suppress(RuntimeError):
+            with contextlib.suppress(*DEAF):
                 self._call_soon(self.ring)
 
     async def wait(self, seconds: float | None = None) -> bool:
@@ -53,7 +56,7 @@ def on_trio() -> bool:
 
 
 def thread_door() -> Callable[[Callable[[], None]], object]:
-    """Give what has the running event loop call a function soon, from any thread; `RuntimeError` once it is closed."""
+    """Give what has the running event loop call a function soon, from any thread; one of `DEAF` where it cannot."""
     if on_trio():
         from trio.lowlevel import current_trio_token  # noqa: PLC0415 - 5 MB that a worker on asyncio has no need of
 

@@ -15,7 +15,7 @@ import traceback
 from typing import TYPE_CHECKING, Final
 
 from pgflow.redact import redacted_text
-from pgflow.worker.bell import thread_door
+from pgflow.worker.bell import DEAF, thread_door
 from pgflow.worker.runners import running_in
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Vigil:
         last = time.monotonic()
         while not self._over.wait(LOOK_SECONDS):
             now = time.monotonic()
-            with contextlib.suppress(RuntimeError):  # the loop is closed
+            with contextlib.suppress(*DEAF):  # what has been asked for is not answered then
                 self.look(min(now - last, 2 * LOOK_SECONDS), now)
             last = now
 
