@@ -32,6 +32,45 @@ PATIENT_SECONDS: Final = 3_600.0
 """For what may rightly take long: a migration, a bucket, an audit."""
 
 
+class Loan:
+    """A connection in the hands of a block, which is given back when it ends; entered once."""
+
+    __slots__ = ("_conn", "_is_bare", "_lender", "_to")
+
+    def __init__(self, lender: Lender, conn: Wire, to: Connections, *, is_bare: bool = False) -> None:
+        self._lender = lender
+        self._conn = conn
+        self._to = to
+        self._is_bare = is_bare
+
+    def __enter__(self) -> Wire:
+        """Give the connection, without the settings it holds where it is to be bare."""
+        self._lender.busy.add(self._conn)
+        if self._is_bare:
+            try:
+                let_go(self._conn)
+            except BaseException as error:
+                self._end(error)
+                raise
+        return self._conn
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        """Take it back. Raises `UnansweredError` where no answer came."""
+        self._end(error)
+
+    def _end(self, error: BaseException | None) -> None:
+        conn = self._conn
+        try:
+            if isinstance(error, psycopg.Error):
+                conn.is_spent = fault_of(error) in (Fault.AWAY, Fault.TURNED)
+                if conn.unanswered:
+                    # what else was raised behind it, on a connection that was closed, hides why
+                    raise UnansweredError(self._lender.unanswered) from error
+        finally:
+            self._lender.busy.discard(conn)
+            self._to.give(conn)
+
+
 class Lender:
     """At most `size` connections at once, opened when first needed and anew in a forked child."""
 
@@ -50,47 +89,23 @@ class Lender:
         self._pid = 0
         self._connections: Connections | None = None
         self._offset: float | None = None
-        self._busy: set[Wire] = set()
+        self.busy: set[Wire] = set()
         self._is_direct = True
 
-    @contextmanager
-    def borrowed(self, wanted: Mapping[str, str] | None = None) -> Iterator[Wire]:
+    def borrowed(self, wanted: Mapping[str, str] | None = None) -> Loan:
         """Lend a connection for a block: one that holds the settings `wanted`, or any; without, one that holds none.
 
         Raises `DatabaseUnavailableError` where none can be had.
         """
         connections = self._opened()
-        with self._lent(connections, self._taken(connections, wanted or NO_SETTINGS)) as conn:
-            if wanted is None:
-                let_go(conn)
-            yield conn
+        conn = self._taken(connections, NO_SETTINGS if wanted is None else wanted)
+        return Loan(self, conn, connections, is_bare=wanted is None)
 
-    @contextmanager
-    def resting(self, wanted: Mapping[str, str]) -> Iterator[Wire | None]:
+    def resting(self, wanted: Mapping[str, str]) -> Loan | None:
         """Lend a connection that holds the settings `wanted` and is at hand; None where that takes a moment."""
         connections = self._opened()
         conn = connections.take_resting(wanted)
-        if conn is None:
-            yield None
-            return
-        with self._lent(connections, conn):
-            yield conn
-
-    @contextmanager
-    def _lent(self, connections: Connections, conn: Wire) -> Iterator[Wire]:
-        try:
-            self._busy.add(conn)
-            yield conn
-        except psycopg.Error as error:
-            conn.is_spent = fault_of(error) in (Fault.AWAY, Fault.TURNED)
-            if conn.unanswered:
-                # what else was raised behind it, on a connection that was closed, hides why
-                msg = f"no answer within {self._answer_seconds:g} s (PGFLOW_DB_ANSWER_TIMEOUT_SECS)"
-                raise UnansweredError(msg) from error
-            raise
-        finally:
-            self._busy.discard(conn)
-            connections.give(conn)
+        return None if conn is None else Loan(self, conn, connections)
 
     @contextmanager
     def patient(self) -> Iterator[Wire]:
@@ -101,6 +116,11 @@ class Lender:
             raise DatabaseUnavailableError(unreachable(error, shown_dsn(self._dsn))) from error
         with conn:
             yield conn
+
+    @property
+    def unanswered(self) -> str:
+        """What is said where no answer came."""
+        return f"no answer within {self._answer_seconds:g} s (PGFLOW_DB_ANSWER_TIMEOUT_SECS)"
 
     def offset(self) -> float:
         """Seconds the database's clock is ahead of this machine's, as the last connection found."""
@@ -115,7 +135,7 @@ class Lender:
 
     def abort(self) -> None:
         """Free the threads that wait for the database, by shutting their sockets down; then close."""
-        for conn in list(self._busy):
+        for conn in list(self.busy):
             with (
                 contextlib.suppress(psycopg.Error, OSError),
                 socket.fromfd(conn.fileno(), socket.AF_INET, socket.SOCK_STREAM) as wire,
@@ -162,7 +182,7 @@ class Lender:
         with self._lock:
             if self._connections is None or self._pid != os.getpid():
                 self._pid = os.getpid()
-                self._busy = set()
+                self.busy = set()
                 self._connections = Connections(self._connect, self._size)
             return self._connections
 

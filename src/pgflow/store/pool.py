@@ -193,8 +193,11 @@ class Pool:
         return answer  # noqa: RET504 - a return within the scope hides from type checkers that it always comes
 
     async def _driven(self, statement: Statement[Any]) -> Rows | None:
-        with self._lender.resting(statement.query.settings) as conn:
-            if conn is None or statement.query.copies or not self._may_hold(conn):
+        loan = self._lender.resting(statement.query.settings)
+        if loan is None:
+            return None
+        with loan as conn:
+            if statement.query.copies or not self._may_hold(conn):
                 return None
             with anyio.CancelScope(shield=True):
                 rows = await send_driven(conn, statement.query, statement.params)
