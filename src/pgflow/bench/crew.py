@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import threading
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any, Final, Self
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ class Hand:
         self.ended_at = 0.0
         self.is_gone = False
         self._answers: list[dict[str, Any]] = []
-        threading.Thread(target=self._listen, name="pgflow-bench-ear", daemon=True).start()
+        self._ear = threading.Thread(target=self._listen, name="pgflow-bench-ear", daemon=True)
+        self._ear.start()
 
     @property
     def pid(self) -> int:
@@ -73,19 +74,18 @@ class Hand:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        self._ear.join(END_SECONDS)  # it hears the end, and closes what it listened to
 
     def _listen(self) -> None:
-        stdout = self._process.stdout
-        for line in stdout or ():
-            answer = json.loads(line)
-            with self._heard:
-                if "ended" in answer:
-                    self.ended, self.ended_at = answer["ended"], answer["at"]
-                else:
-                    self._answers.append(answer)
-                self._heard.notify_all()
+        with self._process.stdout or nullcontext(()) as lines:
+            for line in lines:
+                answer = json.loads(line)
+                with self._heard:
+                    if "ended" in answer:
+                        self.ended, self.ended_at = answer["ended"], answer["at"]
+                    else:
+                        self._answers.append(answer)
+                    self._heard.notify_all()
         with self._heard:
             self.is_gone = True
             self._heard.notify_all()

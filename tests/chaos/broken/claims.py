@@ -210,7 +210,7 @@ CLAIMS: Final = (
     Mutant(
         "held-settings-meet-a-transaction",
         "a transaction runs under the settings of the statement that its session ran last",
-        (Edit(STORE + "lender.py", "                let_go(conn)", "                pass"),),
+        (Edit(STORE + "lender.py", "                let_go(self._conn)", "                pass"),),
         (HELD + "test_transactions_and_borrowers_meet_none_of_them",),
     ),
     Mutant(
