@@ -35,14 +35,11 @@ class IdMaker:
 
     def _reseed(self) -> None:
         self._lock = threading.Lock()
-        source = random.Random(os.urandom(32))  # noqa: S311 - uniqueness, not secrecy
-        self._bits, self._noise = source.getrandbits, source.randbytes
+        self._noise = random.Random(os.urandom(32)).randbytes  # noqa: S311 - uniqueness, not secrecy
 
     def make(self) -> str:
         """Make one id."""
-        millisecond, fraction = divmod(self._take(1).start, TICKS_A_MS)
-        time_digits, noise = f"{millisecond:012x}", f"{self._bits(62) | 1 << 63:016x}"
-        return f"{time_digits[:8]}-{time_digits[8:]}{_FRACTIONS[fraction]}{noise[:4]}-{noise[4:]}"
+        return self.make_many(1)[0]
 
     def make_many(self, count: int) -> list[str]:
         """Make `count` ids in rising order."""
