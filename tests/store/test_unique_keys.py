@@ -11,6 +11,7 @@ import moving
 import psycopg
 import pytest
 
+from moves import plan
 from pgflow.errors import JobStateError
 from pgflow.ids import IdMaker
 from pgflow.model import NewJob, Outcome, OutcomeKind, State
@@ -308,20 +309,15 @@ def test_a_flush_deletes_its_keys_by_their_index(pool: Pool, db: Db) -> None:
     claimed = moving.claim(pool, 3)
     now = time.monotonic()
     outcomes = [Outcome(job, OutcomeKind.SUCCEEDED, now, now, 0) for job in claimed]
-    statement = jobs.finish(outcomes, [claimed[0].lease_id], now)
-    with db.transaction():
-        for name, value in statement.query.settings.items():
-            db.execute("select set_config(%s, %s, true)", [name, value])
-        rows = db.execute("explain (costs off) " + statement.query.text, dict(statement.params)).fetchall()
-    plan = "\n".join(row[0] for row in rows)
-    assert "Index Scan using unique_keys_job on unique_keys" in plan
+    lines = plan(db, jobs.finish(outcomes, [claimed[0].lease_id], now))
+    assert "Index Scan using unique_keys_job on unique_keys" in "\n".join(lines)
 
 
 def test_an_enqueue_under_a_key_looks_keys_and_jobs_up_by_their_indexes(pool: Pool, db: Db) -> None:
     put(pool, *[new(f"k{n}") for n in range(2_000)])
     payload = jobs.enqueue_payload([new("k7"), new("other")], ring=True)
     rows = db.execute("explain (costs off) " + keys.ENQUEUE.text, {"jobs": payload}).fetchall()
-    plan = "\n".join(row[0] for row in rows)
-    assert "Index Scan using unique_keys_pkey on unique_keys" in plan
-    assert "Scan using jobs_default_pkey on jobs_default" in plan
-    assert "Seq Scan on jobs" not in plan
+    lines = "\n".join(row[0] for row in rows)
+    assert "Index Scan using unique_keys_pkey on unique_keys" in lines
+    assert "Scan using jobs_default_pkey on jobs_default" in lines
+    assert "Seq Scan on jobs" not in lines
